@@ -1,0 +1,1 @@
+"""A host for plugins that runs trees of tasks."""

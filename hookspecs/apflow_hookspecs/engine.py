@@ -1,0 +1,96 @@
+"""What a plugin that drives the engine is handed: servers, schedulers, agent protocols.
+
+Everything goes through one catalogue of operations, in which each call checks its caller; the few methods beside it are what
+a catalogue of requests and answers cannot do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Literal, Protocol, TypeVar
+
+from attrs import frozen
+
+from apflow_hookspecs.executors import ExecutableTask
+from apflow_hookspecs.storage import Storage
+from apflow_hookspecs.task import Event, Json, TaskTree
+
+SCOPES = frozenset({"read", "submit", "cancel", "admin"})
+"""What a caller may be allowed; `admin` sees and does everything."""
+
+
+@frozen
+class Caller:
+    """On whose behalf an operation runs.
+
+    Args:
+        user_id: None is nobody in particular.
+        scopes: Of `SCOPES`.
+        origin: `local` is a user of this machine; limits and stricter rules bind `remote` callers.
+    """
+
+    user_id: str | None = None
+    scopes: frozenset[str] = frozenset()
+    origin: Literal["local", "remote"] = "remote"
+
+    @classmethod
+    def local(cls, user_id: str | None = None) -> Caller:
+        """The user of this machine, who may do everything."""
+        return cls(user_id, SCOPES, "local")
+
+
+@frozen
+class Command:
+    """A command of the `apflow` program, as a record: its implementation is imported when it is used.
+
+    Args:
+        name: `apflow NAME`.
+        help: One line.
+        target: `module:attribute` of a `click.Command`.
+    """
+
+    name: str
+    help: str
+    target: str
+
+
+C = TypeVar("C")
+
+
+class Engine(Protocol):
+    """A running engine."""
+
+    storage: Storage
+
+    @property
+    def executors(self) -> Mapping[str, ExecutableTask]:
+        """The executors of all plugins, by id."""
+        ...
+
+    async def call(self, operation: str, params: Mapping[str, Json] | Sequence[Json], caller: Caller) -> Json:
+        """Run an operation of the catalogue and return its JSON result.
+
+        Raises:
+            ApflowError: What the operation refuses; `InvalidParams` where the parameters do not fit.
+        """
+        ...
+
+    def watch(self, tree_id: str, after: int = 0) -> AsyncIterator[Event]:
+        """A tree's events from number `after` + 1 on: the stored ones, then live, to the end of its latest run."""
+        ...
+
+    async def tree(self, task_id: str) -> TaskTree:
+        """The tree that holds a task, as it stands.
+
+        Raises:
+            NotFound: There is no such task.
+        """
+        ...
+
+    def section(self, name: str, cls: type[C]) -> C:
+        """A plugin's part of the configuration, structured into its attrs class.
+
+        Raises:
+            ConfigError: It does not fit; the message names the key, the value and where it came from.
+        """
+        ...
