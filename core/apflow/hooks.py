@@ -1,0 +1,123 @@
+"""How hooks are called: one implementation after the other, in the order of the plugins' names, each named in its errors.
+
+Nothing here goes through pluggy's own calls: those run backwards through the order of registration, and await nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from operator import itemgetter
+from typing import Any, TypeVar
+
+from attrs import define, frozen
+from pluggy import HookImpl, PluginManager
+
+from apflow.loading import FOREIGN, in_one_line
+
+T = TypeVar("T")
+
+
+class HookFailed(Exception):
+    """A plugin's implementation of a hook raised, or did not answer in time; `__cause__` is what it raised.
+
+    Args:
+        plugin: Its name.
+        hook: The hook's name.
+        reason: One line.
+    """
+
+    def __init__(self, plugin: str, hook: str, reason: str) -> None:
+        super().__init__(f"plugin {plugin!r} failed in {hook}: {reason}")
+        self.plugin = plugin
+        self.hook = hook
+        self.reason = reason
+
+
+@frozen
+class Implementation:
+    """One plugin's implementation of a hook.
+
+    Args:
+        plugin: The plugin's name.
+        hook: The hook's name.
+        call: Takes all arguments of the hook by position, and hands on those that the plugin asked for.
+    """
+
+    plugin: str
+    hook: str
+    call: Callable[..., Any]
+
+    async def answer(self, *arguments: Any, within: float | None, read: Callable[[Any], T]) -> T:
+        """What the plugin answers, awaited where that is needed.
+
+        Args:
+            arguments: All of the hook's, in their order.
+            within: Seconds for what is awaited; None is for ever.
+            read: Checks and converts the answer; its errors are the plugin's.
+
+        Raises:
+            HookFailed: The call, the time-out or `read` says so.
+        """
+        try:
+            result = self.call(*arguments)
+            if hasattr(result, "__await__"):
+                result = await _in_time(result, within)
+            return read(result)
+        except FOREIGN as error:
+            raise HookFailed(self.plugin, self.hook, in_one_line(error)) from error
+
+
+@define(eq=False)
+class Observer:
+    """An implementation whose failures are counted."""
+
+    implementation: Implementation
+    failures: int = 0
+    in_a_row: int = 0
+    switched_off: str | None = None
+    """Why it is called no more."""
+
+
+def as_it_is(answer: T) -> T:
+    """For `Implementation.answer`: any answer will do."""
+    return answer
+
+
+def implementations(manager: PluginManager, hook: str) -> tuple[Implementation, ...]:
+    """The implementations of a hook in the order in which they are called: by name, `tryfirst` before, `trylast` after."""
+    caller = getattr(manager.hook, hook)
+    offered: tuple[str, ...] = caller.spec.argnames
+    ordered = sorted(caller.get_hookimpls(), key=lambda found: (found.trylast - found.tryfirst, found.plugin_name))
+    return tuple(Implementation(found.plugin_name, hook, _taking_all(found, offered)) for found in ordered)
+
+
+def _taking_all(found: HookImpl, offered: tuple[str, ...]) -> Callable[..., Any]:
+    function, places = found.function, [offered.index(name) for name in found.argnames]
+    if found.argnames == offered:
+        return function
+    if not places:
+        return lambda *_: function()
+    if len(places) == 1:
+        (place,) = places
+        return lambda *arguments: function(arguments[place])
+    pick = itemgetter(*places)
+    return lambda *arguments: function(*pick(arguments))
+
+
+async def _in_time(result: Awaitable[Any], within: float | None) -> Any:
+    import asyncio  # noqa: PLC0415 - the program shows its help without it
+
+    deadline = asyncio.timeout(within)
+    try:
+        async with deadline:
+            return await result
+    except TimeoutError as error:
+        if deadline.expired():
+            raise TimeoutError(f"no answer within {within:g} s") from error
+        raise
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        # Nobody cancelled us: it leaked out of something that the plugin itself had cancelled.
+        raise RuntimeError("it was cancelled from inside") from error
