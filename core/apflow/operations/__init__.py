@@ -1,0 +1,8 @@
+"""The operations: what every front end (CLI, JSON-RPC, A2A, MCP, dashboard) can ask of an engine, each declared once."""
+
+from apflow.operations import reading, running, system, writing
+from apflow.operations.catalogue import Catalogue, Operation, UnknownOperation
+
+OPERATIONS: tuple[Operation, ...] = (*reading.OPERATIONS, *writing.OPERATIONS, *running.OPERATIONS, *system.OPERATIONS)
+
+__all__ = ["OPERATIONS", "Catalogue", "Operation", "UnknownOperation"]

@@ -1,0 +1,148 @@
+"""The `system.*` operations: how the engine is, and what it is made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+from apflow.operations.access import bound_user, sees_everything
+from apflow.operations.catalogue import NoParams, operation
+from apflow.operations.describe import ExampleTask, example_task, executor_schema, output_schema
+from apflow.plugins import PluginInfo, PluginState
+from apflow_hookspecs import Caller, TaskQuery
+from apflow_hookspecs.errors import StorageUnavailable
+
+if TYPE_CHECKING:
+    from apflow.engine import Engine
+
+
+class PluginView(TypedDict):
+    """A plugin; `reason` says in one line why it is not on, or what is wrong although it is."""
+
+    name: str
+    state: str
+    reason: str | None
+    distribution: str | None
+    version: str | None
+    target: str | None
+    location: str | None
+    hooks: list[str]
+    failures: int
+
+
+class PluginOff(TypedDict):
+    """A plugin that is broken, and why."""
+
+    name: str
+    reason: str | None
+
+
+class Health(TypedDict):
+    """Whether everything works; a broken plugin or storage makes it `degraded`. The storage's facts are for administrators."""
+
+    status: Literal["ok", "degraded"]
+    storage: dict[str, Any]
+    plugins_off: list[PluginOff]
+
+
+class ExecutorView(TypedDict):
+    """An executor, with JSON Schemas of what it takes and gives, and a task to start from."""
+
+    id: str
+    summary: str
+    plugin: str
+    input_schema: dict[str, Any]
+    output_schema: dict[str, Any]
+    example: ExampleTask
+
+
+class Executors(TypedDict):
+    """The executors by id."""
+
+    executors: list[ExecutorView]
+
+
+class Plugins(TypedDict):
+    """The plugins by name, whatever became of them."""
+
+    plugins: list[PluginView]
+
+
+class Stats(TypedDict):
+    """How much there is and how much runs, as far as the caller sees it."""
+
+    tasks: dict[str, int]
+    trees_running: int
+    tasks_running: int
+
+
+@operation("system.health", scope="read", params=NoParams, result=Health)
+async def health(engine: Engine, caller: Caller, _: NoParams) -> Health:
+    """Whether the storage and the plugins work."""
+    storage = await _storage_health(engine, facts=sees_everything(caller))
+    off: list[PluginOff] = [
+        {"name": plugin.name, "reason": plugin.reason} for plugin in engine.host.plugins if plugin.state is PluginState.OFF
+    ]
+    well = storage["status"] == "ok" and not off
+    return {"status": "ok" if well else "degraded", "storage": storage, "plugins_off": off}
+
+
+@operation("system.executors", scope="read", params=NoParams, result=Executors)
+async def executors(engine: Engine, _caller: Caller, _: NoParams) -> Executors:
+    """The executors of all plugins, with input schema and an example task each."""
+    found: list[ExecutorView] = [
+        {
+            "id": executor.id,
+            "summary": getattr(executor, "summary", None) or "",
+            "plugin": engine.host.provider("executor", executor.id).name,
+            "input_schema": executor_schema(executor),
+            "output_schema": output_schema(executor),
+            "example": example_task(executor),
+        }
+        for _id, executor in sorted(engine.executors.items())
+    ]
+    return {"executors": found}
+
+
+@operation("system.plugins", scope="read", params=NoParams, result=Plugins)
+async def plugins(engine: Engine, caller: Caller, _: NoParams) -> Plugins:
+    """The installed plugins, what they implement, and why one is not on."""
+    return {"plugins": [_plugin(plugin, where=sees_everything(caller)) for plugin in engine.host.plugins]}
+
+
+@operation("system.stats", scope="read", params=NoParams, result=Stats)
+async def stats(engine: Engine, caller: Caller, _: NoParams) -> Stats:
+    """How many tasks there are, by status, and how much runs."""
+    user = bound_user(caller)
+    counts = await engine.storage.count(TaskQuery(user_id=user))
+    trees = [tree for tree in engine.manager.running() if user is None or tree.user_id == user]
+    running = sum(task.status == "in_progress" and not task.is_group for tree in trees for task in tree)
+    return {
+        "tasks": {str(status): number for status, number in counts.items()},
+        "trees_running": len(trees),
+        "tasks_running": running,
+    }
+
+
+async def _storage_health(engine: Engine, *, facts: bool) -> dict[str, Any]:
+    try:
+        info = await engine.storage.info()
+    except StorageUnavailable as error:
+        return {"status": "unavailable", "reason": error.message}
+    return {"status": "ok", **(info if facts else {})}
+
+
+def _plugin(plugin: PluginInfo, *, where: bool) -> PluginView:
+    return {
+        "name": plugin.name,
+        "state": plugin.state.value,
+        "reason": plugin.reason,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "target": plugin.target,
+        "location": plugin.location if where else None,
+        "hooks": list(plugin.hooks),
+        "failures": plugin.failures,
+    }
+
+
+OPERATIONS = (health, executors, plugins, stats)

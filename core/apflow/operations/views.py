@@ -1,0 +1,288 @@
+"""How tasks, trees, events and problems look as JSON, the same from every front end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Literal, NotRequired, TypedDict
+
+import msgspec
+
+from apflow_hookspecs import Dependency, Event, Json, Problem, Task, TaskTree, Wait, rfc3339
+from apflow_hookspecs.errors import TooLarge, shortened
+
+MAX_NESTING = 200
+"""Levels of a nested tree: what common JSON readers and writers, ours included, take without running out of stack."""
+
+
+class DependencyView(TypedDict):
+    """What a task waits for."""
+
+    task_id: str
+    key: str
+    required: bool
+
+
+class WaitView(TypedDict):
+    """For what a waiting task waits."""
+
+    kind: Literal["input", "until", "retry"]
+    until: str | None
+    prompt: str | None
+    schema: dict[str, Any] | None
+    answer: Json
+
+
+class TreeState(TypedDict):
+    """How a tree stands, beside its root; the progress only where the whole tree was read."""
+
+    id: str
+    status: str
+    progress: NotRequired[float]
+    run: int
+
+
+class TaskView(TypedDict):
+    """A task; instants are RFC 3339 in UTC, durations seconds."""
+
+    id: str
+    key: str
+    name: str
+    parent_id: str | None
+    tree_id: str
+    user_id: str | None
+    executor: str | None
+    inputs: dict[str, Any]
+    params: dict[str, Any]
+    policies: dict[str, Any]
+    schemas: dict[str, Any]
+    dependencies: list[DependencyView]
+    priority: int
+    timeout: float | None
+    on_crash: Literal["rerun", "fail"] | None
+    labels: dict[str, Any]
+    status: str
+    wait: WaitView | None
+    progress: float
+    result: Json
+    error: dict[str, Any] | None
+    run: int
+    attempt: int
+    recoveries: int
+    created_at: str | None
+    updated_at: str | None
+    started_at: str | None
+    completed_at: str | None
+    original_task_id: str | None
+    tree: NotRequired[TreeState]
+
+
+class NestedTaskView(TaskView):
+    """A task with the tasks under it."""
+
+    children: list[NestedTaskView]
+
+
+class TreeView(TypedDict):
+    """A tree with its tasks in the order of creation."""
+
+    id: str
+    status: str
+    progress: float
+    run: int
+    tasks: list[TaskView]
+    warnings: NotRequired[list[str]]
+
+
+class EventView(TypedDict):
+    """One thing that happened in a tree; `seq` counts from 1 without gaps."""
+
+    seq: int
+    tree_id: str
+    run: int
+    task_id: str | None
+    type: str
+    status: str
+    at: str | None
+    attempt: int
+    actor: str | None
+    data: dict[str, Any] | None
+
+
+class ProblemView(TypedDict):
+    """One thing that is wrong with a task or a tree; `value` is shortened text."""
+
+    message: str
+    task: str | None
+    field: str | None
+    value: str | None
+    rule: str
+    code: int
+
+
+def task_view(task: Task) -> TaskView:
+    """A task as JSON."""
+    return {
+        "id": task.id,
+        "key": task.key,
+        "name": task.name,
+        "parent_id": task.parent_id,
+        "tree_id": task.tree_id,
+        "user_id": task.user_id,
+        "executor": task.executor,
+        "inputs": dict(task.inputs),
+        "params": dict(task.params),
+        "policies": dict(task.policies),
+        "schemas": dict(task.schemas),
+        "dependencies": [_dependency(dependency) for dependency in task.dependencies],
+        "priority": task.priority,
+        "timeout": task.timeout,
+        "on_crash": task.on_crash,
+        "labels": dict(task.labels),
+        "status": task.status.value,
+        "wait": None if task.wait is None else _wait(task.wait),
+        "progress": task.progress,
+        "result": task.result,
+        "error": _object(task.error),
+        "run": task.run,
+        "attempt": task.attempt,
+        "recoveries": task.recoveries,
+        "created_at": _instant(task.created_at),
+        "updated_at": _instant(task.updated_at),
+        "started_at": _instant(task.started_at),
+        "completed_at": _instant(task.completed_at),
+        "original_task_id": task.original_task_id,
+    }
+
+
+def root_view(task: Task, state: TreeState | None) -> TaskView:
+    """A task as JSON, with how its tree stands where it is the root."""
+    view = task_view(task)
+    if state is not None:
+        view["tree"] = state
+    return view
+
+
+def tree_record(tree: TaskTree) -> TreeState:
+    """How a tree stands, as far as its record alone tells."""
+    return {"id": tree.id, "status": tree.status.value, "run": tree.run}
+
+
+def tree_state(tree: TaskTree) -> TreeState:
+    """How a tree stands, of one that has its tasks."""
+    return {"id": tree.id, "status": tree.status.value, "progress": tree.progress, "run": tree.run}
+
+
+def tree_view(tree: TaskTree, warnings: Sequence[Problem] = ()) -> TreeView:
+    """A tree with all its tasks as JSON; `warnings` stand beside them where there are any."""
+    view: TreeView = {
+        "id": tree.id,
+        "status": tree.status.value,
+        "progress": tree.progress,
+        "run": tree.run,
+        "tasks": [task_view(task) for task in tree],
+    }
+    if warnings:
+        view["warnings"] = [str(warning) for warning in warnings]
+    return view
+
+
+def nested_view(tree: TaskTree, top: Task) -> NestedTaskView:
+    """A task of a tree as JSON, with all that is under it nested as `children`.
+
+    Raises:
+        TooLarge: It is nested deeper than `MAX_NESTING` levels, which most JSON readers cannot take.
+    """
+    nested = _childless(top)
+    if top.id == tree.id:
+        nested["tree"] = tree_state(tree)
+    level = [(top, nested)]
+    for _ in range(MAX_NESTING):
+        level = list(_grow(tree, level))
+        if not level:
+            return nested
+    raise TooLarge(f"task {top.key!r} is nested deeper than {MAX_NESTING} levels; read it level by level with tasks.children")
+
+
+def event_view(event: Event) -> EventView:
+    """An event as JSON."""
+    return {
+        "seq": event.seq,
+        "tree_id": event.tree_id,
+        "run": event.run,
+        "task_id": event.task_id,
+        "type": event.type,
+        "status": str(event.status),
+        "at": _instant(event.at),
+        "attempt": event.attempt,
+        "actor": event.actor,
+        "data": _object(event.data),
+    }
+
+
+def problem_view(problem: Problem) -> ProblemView:
+    """A problem as JSON; its value may be anything, so it is shown as shortened text."""
+    return {
+        "message": str(problem),
+        "task": problem.task,
+        "field": problem.field,
+        "value": None if problem.field is None else shortened(problem.value),
+        "rule": problem.rule,
+        "code": problem.code,
+    }
+
+
+def encode(value: Json) -> bytes:
+    """JSON text in one line, UTF-8."""
+    return msgspec.json.encode(value)
+
+
+def pretty(value: Json) -> bytes:
+    """JSON text for people: indented by two spaces, UTF-8."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2)
+
+
+def _instant(instant: int | None) -> str | None:
+    if instant is None:
+        return None
+    second, microsecond = divmod(instant, 1_000_000)
+    return f"{_second(second)}.{microsecond:06d}Z"
+
+
+@lru_cache(maxsize=256)
+def _second(second: int) -> str:
+    # The instants of a tree lie close together, and spelling four of each task would take longer than all the rest.
+    return str(rfc3339(second * 1_000_000)).partition(".")[0]
+
+
+def _dependency(dependency: Dependency) -> DependencyView:
+    return {"task_id": dependency.task_id, "key": dependency.key, "required": dependency.required}
+
+
+def _wait(wait: Wait) -> WaitView:
+    return {
+        "kind": wait.kind,
+        "until": _instant(wait.at),
+        "prompt": wait.prompt,
+        "schema": _object(wait.schema),
+        "answer": wait.answer,
+    }
+
+
+def _object(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return None if value is None else dict(value)
+
+
+def _childless(task: Task) -> NestedTaskView:
+    view: Any = task_view(task)
+    view["children"] = []
+    nested: NestedTaskView = view
+    return nested
+
+
+def _grow(tree: TaskTree, level: Iterable[tuple[Task, NestedTaskView]]) -> Iterable[tuple[Task, NestedTaskView]]:
+    for task, view in level:
+        for child in tree.children(task):
+            nested = _childless(child)
+            view["children"].append(nested)
+            yield child, nested

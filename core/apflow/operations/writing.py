@@ -1,0 +1,241 @@
+"""The `tasks.*` operations that make, run, end and delete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+
+from attrs import frozen
+from msgspec import Meta
+
+from apflow import fields
+from apflow.operations.access import bound_user, visible_tree
+from apflow.operations.catalogue import Params, operation
+from apflow.operations.reading import OneTask, TaskId, Tasks
+from apflow.operations.views import ProblemView, TreeView, problem_view, task_view, tree_view
+from apflow_hookspecs import SETTLED, Caller, Problem, Task, TaskQuery, TaskStatus
+from apflow_hookspecs.errors import (
+    AlreadyExecuting,
+    CannotDelete,
+    CircularDependency,
+    ExecutorNotFound,
+    InvalidDependency,
+    InvalidParams,
+    InvalidParent,
+    InvalidTask,
+    InvalidTransition,
+    InvalidTree,
+    NotFound,
+    Overloaded,
+    PermissionDenied,
+    TooLarge,
+)
+
+if TYPE_CHECKING:
+    from apflow.creator import Draft
+    from apflow.engine import Engine
+
+_OPEN = tuple(status.value for status in TaskStatus if status not in SETTLED)
+_MALFORMED = (
+    InvalidTask, InvalidTree, InvalidParent, InvalidDependency, CircularDependency, ExecutorNotFound, TooLarge,
+)  # fmt: skip
+
+AuthorsTasks = Annotated[
+    list[Any],
+    Meta(description="Flat array of the tasks of one tree, as their author writes them."),
+    Meta(extra_json_schema={"items": {"type": "object"}}),
+]
+FreshIds = Annotated[bool, Meta(description="Make new ids and remap every reference, so that the array can be created again.")]
+
+
+@frozen
+class NewTree:
+    """The tasks of a new tree: the array itself, `{"tasks": […]}`, or one task."""
+
+    tasks: AuthorsTasks
+    execute: Annotated[bool, Meta(description="Request its execution in the same transaction.")] = False
+    fresh_ids: FreshIds = False
+
+
+@frozen
+class DraftTree:
+    """The tasks of a tree that is not stored: the array itself, `{"tasks": […]}`, or one task."""
+
+    tasks: AuthorsTasks
+    fresh_ids: FreshIds = False
+
+
+@frozen
+class Execution:
+    """What to run: a stored task, or the tasks of a new tree."""
+
+    task_id: TaskId | None = None
+    tasks: AuthorsTasks | None = None
+    wait: Annotated[float, Meta(ge=0, description="Seconds to wait for its end, at most.")] | None = None
+    fresh_ids: FreshIds = False
+
+
+@frozen
+class SomeTasks:
+    """One task, or several."""
+
+    task_id: TaskId | None = None
+    task_ids: Annotated[list[str], Meta(description="Ids of several tasks.")] | None = None
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids that were given, each once."""
+        one = [] if self.task_id is None else [self.task_id]
+        return list(dict.fromkeys([*one, *(self.task_ids or ())]))
+
+
+class Deleted(TypedDict):
+    """How many tasks were deleted."""
+
+    deleted: int
+
+
+class PlanView(TypedDict):
+    """In which order tasks would run: those of one wave wait only for those of earlier ones."""
+
+    tasks: int
+    waves: list[list[str]]
+
+
+class Verdict(TypedDict):
+    """Whether an array of tasks makes a tree that can run, and what is wrong with it."""
+
+    valid: bool
+    problems: list[ProblemView]
+    warnings: list[ProblemView]
+    plan: PlanView | None
+
+
+def as_named(params: Params) -> Params:
+    """`{"tasks": […]}` from any way to hand over tasks: the array itself, or one task's object beside the other parameters."""
+    if not isinstance(params, Mapping):
+        return {"tasks": params}
+    if "tasks" in params or not params.keys() & fields.KNOWN:
+        return params
+    others = {name: params[name] for name in ("execute", "fresh_ids") if name in params}
+    return {"tasks": [{name: value for name, value in params.items() if name not in others}], **others}
+
+
+@operation("tasks.create", scope="submit", params=NewTree, result=TreeView, errors=(*_MALFORMED, Overloaded), arrange=as_named)
+async def create(engine: Engine, caller: Caller, params: NewTree) -> TreeView:
+    """Check the tasks of a tree, all at once, and store them; nothing is stored when anything is wrong."""
+    return await _create(engine, caller, params.tasks, execute=params.execute, fresh_ids=params.fresh_ids)
+
+
+@operation("tasks.validate", scope="submit", params=DraftTree, result=Verdict, errors=(TooLarge,), arrange=as_named)
+async def validate(engine: Engine, caller: Caller, params: DraftTree) -> Verdict:
+    """Check the tasks of a tree as tasks.create does, without storing them, and tell in which order they would run."""
+    tasks = _admitted(engine, caller, params.tasks)
+    draft = await engine.creator.check(tasks, caller=caller, fresh_ids=params.fresh_ids)
+    return {
+        "valid": not draft.problems,
+        "problems": [problem_view(problem) for problem in draft.problems],
+        "warnings": [problem_view(warning) for warning in draft.warnings],
+        "plan": _plan(draft),
+    }
+
+
+@operation(
+    "tasks.execute",
+    scope="submit",
+    params=Execution,
+    result=TreeView,
+    errors=(NotFound, AlreadyExecuting, InvalidTransition, *_MALFORMED, Overloaded),
+)
+async def execute(engine: Engine, caller: Caller, params: Execution) -> TreeView:
+    """Request the execution of a stored task or of a new tree; answers at once, or with `wait` when it has ended."""
+    _exactly_one("tasks.execute", task_id=params.task_id, tasks=params.tasks)
+    if params.task_id is not None:
+        await visible_tree(engine, caller, params.task_id)
+        view = tree_view(await engine.manager.execute(params.task_id, actor=caller.user_id))
+    else:
+        view = await _create(engine, caller, params.tasks or [], execute=True, fresh_ids=params.fresh_ids)
+    if params.wait is None:
+        return view
+    settled = tree_view(await engine.manager.wait(view["id"], params.wait))
+    if "warnings" in view:
+        settled["warnings"] = view["warnings"]
+    return settled
+
+
+@operation("tasks.cancel", scope="cancel", params=SomeTasks, result=Tasks, errors=(NotFound,))
+async def cancel(engine: Engine, caller: Caller, params: SomeTasks) -> Tasks:
+    """Cancel tasks with all that is under them; answers, once the request is stored, with the tasks covered."""
+    if not params.ids:
+        raise InvalidParams("tasks.cancel needs task_id or task_ids")
+    for task_id in params.ids:
+        await visible_tree(engine, caller, task_id)
+    covered: dict[str, Task] = {}
+    for task_id in params.ids:
+        covered |= {task.id: task for task in await engine.manager.cancel(task_id, actor=caller.user_id)}
+    return {"tasks": [task_view(task) for task in covered.values()]}
+
+
+@operation("tasks.delete", scope="submit", params=OneTask, result=Deleted, errors=(NotFound, CannotDelete))
+async def delete(engine: Engine, caller: Caller, params: OneTask) -> Deleted:
+    """Delete a tree that does not run."""
+    await visible_tree(engine, caller, params.task_id)
+    return {"deleted": await engine.manager.delete(params.task_id)}
+
+
+async def _create(engine: Engine, caller: Caller, tasks: Sequence[Any], *, execute: bool, fresh_ids: bool) -> TreeView:
+    admitted = _admitted(engine, caller, tasks)
+    await _check_open(engine, caller, len(admitted))
+    tree = await engine.creator.create_task_tree_from_array(admitted, caller=caller, fresh_ids=fresh_ids, execute=execute)
+    return tree_view(tree)
+
+
+def _admitted(engine: Engine, caller: Caller, tasks: Sequence[Any]) -> list[Any]:
+    """The tasks as a caller may hand them over: not too many, and its user's own."""
+    most = engine.settings.max_tasks_per_tree
+    if caller.origin == "remote" and len(tasks) > most:
+        raise TooLarge(f"{len(tasks)} tasks, and a remote caller's tree may have at most {most} (max_tasks_per_tree)")
+    user = bound_user(caller)
+    return list(tasks) if user is None else _owned(tasks, user)
+
+
+def _owned(tasks: Sequence[Any], user: str) -> list[Any]:
+    problems = [
+        Problem(
+            f"must be the caller's own, {user!r}, or absent",
+            task=str(task.get("name") or task.get("id") or n),
+            field="user_id",
+            value=task["user_id"],
+            code=PermissionDenied.code,
+        )
+        for n, task in enumerate(tasks)
+        if isinstance(task, Mapping) and task.get("user_id") not in {None, user}
+    ]
+    if problems:
+        raise PermissionDenied(problems=tuple(problems[:20]))
+    return [{**task, "user_id": user} if isinstance(task, Mapping) else task for task in tasks]
+
+
+async def _check_open(engine: Engine, caller: Caller, more: int) -> None:
+    if caller.origin == "local":
+        return
+    most = engine.settings.max_open_tasks
+    unsettled = sum((await engine.storage.count(TaskQuery(statuses=_OPEN))).values())
+    if unsettled + more > most:
+        raise Overloaded(f"{unsettled} tasks are open, and with {more} more there would be over {most} (max_open_tasks)")
+
+
+def _exactly_one(name: str, **given: Any) -> None:
+    if sum(value is not None for value in given.values()) != 1:
+        raise InvalidParams(f"{name} needs either {' or '.join(given)}")
+
+
+def _plan(draft: Draft) -> PlanView | None:
+    if draft.tree is None or draft.plan is None:
+        return None
+    keys = list(draft.tree.tasks)
+    waves = [[keys[n] for n in wave] for wave in draft.plan.waves()]
+    return {"tasks": len(keys), "waves": waves}
+
+
+OPERATIONS = (create, validate, execute, cancel, delete)
