@@ -1,0 +1,121 @@
+"""The documents are held to the code: links lead somewhere, snippets run, lists are whole."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import attrs
+import pytest
+
+import apflow
+from apflow_hookspecs import Task, TaskStatus
+from apflow_hookspecs.errors import CircularDependency
+
+from .conftest import DOCUMENTS, HOUSE, PAGES, snippets
+
+LINK = re.compile(r"\[[^\]]+\]\((?P<target>[^)#: ]+)(#[^)]*)?\)")
+TEST_COMMAND = "uvx --with tox-uv tox"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(HOUSE)))
+def test_links_lead_somewhere(document):
+    targets = [found["target"] for found in LINK.finditer(document.read_text())]
+    assert not [target for target in targets if not (document.parent / target).exists()]
+
+
+@pytest.mark.parametrize("snippet", [s for s in snippets("python") if not s.text.startswith("apflow_")], ids=str)
+def test_python_compiles(snippet):
+    compile(snippet.text, str(snippet), "exec")
+
+
+PROGRAMS = snippets("python", PAGES / "tutorial.md", PAGES / "reference" / "engine.md") + [
+    snippet for snippet in snippets("python", HOUSE / "README.md") if "apflow.run" in snippet.text
+]
+
+
+@pytest.mark.parametrize("snippet", PROGRAMS, ids=str)
+def test_a_program_runs_as_it_is_printed(snippet, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", snippet.text], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+async def test_the_guide_to_plugins_works_when_it_is_typed_in():
+    typed: dict = {}
+    for snippet in snippets("python", PAGES / "plugins.md"):
+        exec(compile(snippet.text, str(snippet), "exec", dont_inherit=True), typed)  # noqa: S102 - ours
+    await typed["test_it_counts_down"]()
+    shouting = typed["Shouting"](typed["hello"])
+    assert await shouting.execute({"name": "Ada"}) == {"text": "HELLO ADA!"}
+    assert [executor.id for executor in typed["apflow_executors"]()] == ["hello_executor"]
+
+
+def test_the_guide_shows_the_example_as_it_is():
+    source = (HOUSE / "examples" / "apflow-hello" / "apflow_hello.py").read_text().partition('"""\n\n')[2]
+    assert source in [snippet.text for snippet in snippets("python", PAGES / "plugins.md")]
+
+
+@pytest.mark.parametrize("document", [HOUSE / "README.md", PAGES / "tutorial.md"], ids=lambda path: path.name)
+def test_the_first_tree_of_a_document_completes(document):
+    tree = apflow.run(json.loads(snippets("json", document)[0].text))
+    assert tree.status == "completed"
+
+
+def test_the_circle_of_the_tutorial_is_refused_in_full():
+    tasks = json.loads(snippets("json", PAGES / "tutorial.md")[1].text)
+    with pytest.raises(CircularDependency, match="a → b → a"):
+        apflow.run(tasks)
+
+
+@pytest.mark.parametrize("field", [field.name for field in attrs.fields(Task)])
+def test_every_field_of_a_task_is_explained(field):
+    assert f"`{field}`" in (PAGES / "tasks.md").read_text() or field == "n"
+
+
+@pytest.mark.parametrize("status", TaskStatus)
+def test_every_status_is_explained(status):
+    assert f"| `{status}` |" in (PAGES / "tasks.md").read_text()
+
+
+def test_the_exit_codes_are_those_of_the_program():
+    from apflow.cli.failures import ExitCode  # noqa: PLC0415 - the rest of this file needs no program
+
+    table = (PAGES / "cli.md").read_text().partition("## Exit codes")[2]
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)} == {int(code) for code in ExitCode}
+
+
+def commands() -> list[tuple[str, ...]]:
+    """What the first table of the page offers: `apflow tasks list`, `get` … as ("tasks", "list"), ("tasks", "get")."""
+    rows = re.findall(r"^\| (`apflow .+?) \|", (PAGES / "cli.md").read_text(), re.MULTILINE)
+    found = []
+    for row in rows:
+        first, *others = (re.sub(r"^apflow | [A-Z|-]+$", "", text).split() for text in re.findall("`([^`]+)`", row))
+        found += [tuple(first), *((first[0], other[0]) for other in others)]
+    return found
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_a_command_that_is_documented_explains_itself(command):
+    done = subprocess.run(
+        [sys.executable, "-m", "apflow", *command, "--help"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{' '.join(command)}" in done.stdout.partition("\n")[0]
+
+
+def test_ci_calls_the_test_command_of_the_readme():
+    assert f"    {TEST_COMMAND}\n" in (HOUSE / "README.md").read_text()
+    assert f" {TEST_COMMAND} " in (HOUSE / ".ci" / "run").read_text()
+
+
+def test_every_note_for_the_next_release_has_a_kind_and_a_sentence():
+    notes = [path for path in (HOUSE / "changelog.d").iterdir() if path.name != "README.md"]
+    assert notes
+    for note in notes:
+        assert re.fullmatch(r"[\w-]+\.(added|changed|fixed|removed)\.md", note.name)
+        assert note.read_text().rstrip().endswith(".")
