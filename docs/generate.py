@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from inspect import cleandoc
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import apflow_hookspecs.specs
 
@@ -36,8 +37,8 @@ PLUGINS_HEAD = """# Plugins
 
 <!-- Written by docs/generate.py from what the plugins implement. -->
 
-Each folder is a distribution of its own, named as the folder, and all have one shape: `pyproject.toml`, `README.md`, the package,
-`tests/`. The host's own two plugins, the storage `memory:` and the validators, are modules of `core/apflow`.
+Each folder is a distribution of its own, named as the folder, and all have one shape: `pyproject.toml`, `README.md`, the
+package, `tests/`. The host's own two plugins, the storage `memory:` and the validators, are modules of `core/apflow`.
 
 | plugin | hooks it implements | what it adds |
 | --- | --- | --- |
@@ -85,11 +86,11 @@ def _row(folder: Path) -> str:
     return f"| [{folder.name}]({folder.name}/README.md) | {names} | {', '.join(_added(plugin, hooks))} |\n"
 
 
-WHAT: dict[str, tuple[str, Callable[[object], str]]] = {
-    "apflow_executors": ("executor", lambda executor: executor.id),  # type: ignore[attr-defined]
-    "apflow_storages": ("storage", lambda storage: f"{storage.scheme}:"),  # type: ignore[attr-defined]
-    "apflow_policies": ("policy", lambda policy: policy.name),  # type: ignore[attr-defined]
-    "apflow_commands": ("command", lambda command: f"apflow {command.name}"),  # type: ignore[attr-defined]
+WHAT: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "apflow_executors": ("executor", lambda executor: executor.id),
+    "apflow_storages": ("storage", lambda storage: f"{storage.scheme}:"),
+    "apflow_policies": ("policy", lambda policy: policy.name),
+    "apflow_commands": ("command", lambda command: f"apflow {command.name}"),
 }
 
 
