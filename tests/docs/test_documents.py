@@ -119,3 +119,12 @@ def test_every_note_for_the_next_release_has_a_kind_and_a_sentence():
     for note in notes:
         assert re.fullmatch(r"[\w-]+\.(added|changed|fixed|removed)\.md", note.name)
         assert note.read_text().rstrip().endswith(".")
+
+
+@pytest.mark.parametrize("snippet", snippets("toml", PAGES / "configuration.md"), ids=str)
+def test_a_configuration_that_is_printed_is_accepted(snippet, tmp_path):
+    (tmp_path / "apflow.toml").write_text(snippet.text)
+    command = [sys.executable, "-m", "apflow", "config", "show", "--config", "apflow.toml", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "apflow.toml" in done.stdout
