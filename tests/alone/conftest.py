@@ -33,7 +33,7 @@ class Program:
         done = subprocess.run(
             [sys.executable, "-m", "apflow", *arguments],
             cwd=self.folder,
-            env={name: value for name, value in os.environ.items() if not name.startswith("APFLOW_")},
+            env=self._environment(),
             input=stdin,
             capture_output=True,
             text=True,
@@ -41,6 +41,10 @@ class Program:
             check=False,
         )
         return Finished(done.returncode, done.stdout, done.stderr)
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("APFLOW_")}
+        return {**inherited, "XDG_CONFIG_HOME": str(self.folder / "config"), "XDG_DATA_HOME": str(self.folder / "data")}
 
 
 @pytest.fixture
