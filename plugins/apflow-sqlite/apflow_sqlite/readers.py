@@ -1,0 +1,57 @@
+"""Connections that only read, so that a long listing keeps nobody from writing."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from apflow_hookspecs import errors
+from apflow_sqlite.connection import Line
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Readers:
+    """Up to `size` connections, each opened when all others are busy."""
+
+    def __init__(self, path: Path, mode: str, size: int) -> None:
+        self.path = path
+        self._mode = mode
+        self._free = asyncio.Semaphore(size)
+        self._idle: list[Line] = []
+        self._lines: list[Line] = []
+        self._closed = False
+
+    async def run(self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **options: P.kwargs) -> T:
+        """Call `function(connection, ...)` in one transaction, which sees what was committed before."""
+        async with self._free:
+            line = self._idle.pop() if self._idle else await self._opened()
+            try:
+                return await line.run(lambda connection: _snapshot(connection, lambda: function(connection, *args, **options)))
+            finally:
+                self._idle.append(line)
+
+    async def _opened(self) -> Line:
+        if self._closed:
+            raise errors.StorageUnavailable(f"{self.path}: is closed")
+        line = await Line.open(self.path, self._mode)
+        self._lines.append(line)
+        return line
+
+    async def close(self) -> None:
+        """Disconnect them all, once what they read is read."""
+        self._closed = True
+        while self._lines:
+            await self._lines.pop().close()
+
+
+def _snapshot(connection: sqlite3.Connection, read: Callable[[], T]) -> T:
+    connection.execute("BEGIN")
+    try:
+        return read()
+    finally:
+        connection.execute("ROLLBACK")

@@ -1,0 +1,189 @@
+"""Tasks and trees as rows, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Any
+
+import msgspec.json
+
+from apflow_hookspecs import EMPTY, Dependency, Task, TaskStatus, TaskTree, Wait
+
+STATUSES = (
+    TaskStatus.PENDING, TaskStatus.IN_PROGRESS, TaskStatus.WAITING,
+    TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED, TaskStatus.SKIPPED,
+)  # fmt: skip
+"""By the number that the file holds: a small integer is written 15 to 25 % faster than a word."""
+CODES: Mapping[str, int] = {status: code for code, status in enumerate(STATUSES)}
+
+SHIFT = 32
+NUMBERS = (1 << SHIFT) - 1
+"""A row is `tree number << SHIFT | n`: this mask leaves n."""
+
+DOCUMENTS = ("inputs", "params", "policies", "schemas", "labels")
+SPEC = (*DOCUMENTS, "dependencies", "priority", "timeout", "on_crash")
+"""Author's fields that stand in the JSON of `spec` where they differ from their defaults."""
+_PRIORITY = 2
+_AUTHORED = attrgetter(*SPEC)
+_PLAIN = (EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, (), _PRIORITY, None, None)
+
+Row = tuple[Any, ...]
+Names = Mapping[int, tuple[str, str]]
+"""(id, key) by row."""
+
+decode = msgspec.json.decode
+
+_STATE = attrgetter(
+    "status", "run", "attempt", "recoveries", "progress", "started_at", "completed_at", "wait", "error", "result"
+)  # fmt: skip
+_INITIAL = (TaskStatus.PENDING, 1, 0, 0, 0.0, None, None, None, None, None)
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    if isinstance(value, MappingProxyType):
+        return dict(value)
+    raise TypeError(f"{value!r} is not a JSON value")
+
+
+encode = msgspec.json.Encoder(enc_hook=_plain).encode
+
+
+def encoded(value: Any) -> bytes | None:
+    """JSON, or NULL for None."""
+    return None if value is None else encode(value)
+
+
+def decoded(raw: bytes | None) -> Any:
+    """The JSON value, or None for NULL."""
+    return None if raw is None else decode(raw)
+
+
+def span(number: int) -> tuple[int, int]:
+    """The first and the last row of a tree."""
+    return number << SHIFT, number << SHIFT | NUMBERS
+
+
+def tree_row(tree: TaskTree) -> Row:
+    """A tree's record, as it is inserted."""
+    return (
+        tree.id, tree.root.n, tree.user_id, tree.origin, tree.context_id, CODES[tree.status], tree.status_at, tree.run,
+        tree.requested_at, tree.created_at, tree.archived_at, tree.last_event, tree.owner, tree.token,
+    )  # fmt: skip
+
+
+def task_rows(tree: TaskTree, number: int, *, new: bool) -> Iterator[Row]:
+    """The rows of a tree's tasks one by one: of those in their initial state, whose rows are narrow, or of the others."""
+    base = number << SHIFT
+    by_id = {task.id: task for task in tree}
+    for task in tree:
+        state = _STATE(task)
+        if (state == _INITIAL and task.updated_at <= tree.created_at) is new:
+            parent = None if task.parent_id is None else by_id[task.parent_id].n
+            row = (
+                base | task.n, task.id, None if task.key == task.id else task.key, None if task.name == task.key else task.name,
+                parent, task.executor, task.original_task_id, _spec(task, tree, by_id),
+            )  # fmt: skip
+            yield row if new else row + _state_row(state, task.updated_at)
+
+
+def _state_row(state: Row, updated_at: int) -> Row:
+    status, run, attempt, recoveries, progress, started_at, completed_at, wait, error, result = state
+    documents = (encoded(wait), encoded(error), encoded(result))
+    return (CODES[status], run, attempt, recoveries, progress, started_at, completed_at, updated_at, *documents)
+
+
+def _spec(task: Task, tree: TaskTree, by_id: Mapping[str, Task]) -> bytes | None:
+    if _AUTHORED(task) == _PLAIN and task.user_id == tree.user_id:
+        return None
+    spec = {name: value for name in DOCUMENTS if (value := getattr(task, name))}
+    if task.dependencies:
+        spec["dependencies"] = [edge(each, by_id[each.task_id].n, by_id[each.task_id].key) for each in task.dependencies]
+    if task.priority != _PRIORITY:
+        spec["priority"] = task.priority
+    if task.timeout is not None:
+        spec["timeout"] = task.timeout
+    if task.on_crash is not None:
+        spec["on_crash"] = task.on_crash
+    if task.user_id != tree.user_id:
+        spec["user_id"] = task.user_id
+    return encode(spec)
+
+
+def edge(dependency: Dependency, n: int, key: str) -> int | list[Any]:
+    """A dependency on task `n`, whose key is `key`: n, or [n, required, the author's word for it where it is not the key]."""
+    if dependency.key != key:
+        return [n, dependency.required, dependency.key]
+    return n if dependency.required else [n, False]
+
+
+def merge(spec: bytes | None, fields: Mapping[str, Any]) -> bytes | None:
+    """A spec in which some fields have other values; None and empty ones are left out."""
+    merged = {**(decode(spec) if spec else {}), **fields}
+    kept = {name: value for name, value in merged.items() if name == "user_id" or value not in (None, {}, [])}
+    return encode(kept) if kept else None
+
+
+def tree_of(row: Row) -> TaskTree:
+    """A tree's record, without tasks."""
+    (
+        _, id, user_id, origin, context_id, status, status_at, run,
+        requested_at, created_at, archived_at, last_event, owner, token,
+    ) = row  # fmt: skip
+    return TaskTree(
+        id=id, tasks={}, user_id=user_id, origin=origin, context_id=context_id, status=STATUSES[status], status_at=status_at,
+        run=run, requested_at=requested_at, created_at=created_at, archived_at=archived_at, last_event=last_event,
+        owner=owner, token=token,
+    )  # fmt: skip
+
+
+def named_by(row: Row) -> Iterator[int]:
+    """The rows of the tasks that a task's row refers to: its parent and its dependencies."""
+    base, parent, spec = row[0] & ~NUMBERS, row[4], row[7]
+    if parent is not None:
+        yield base | parent
+    if spec is not None and b'"dependencies"' in spec:
+        for each in decode(spec).get("dependencies", ()):
+            yield base | _target(each)
+
+
+def task_of(row: Row, tree: TaskTree, names: Names) -> Task:
+    """A task, the reader's own; dependencies on tasks that were deleted are gone with these."""
+    (
+        place, id, key, name, parent, executor, original, spec, status, run, attempt, recoveries, progress,
+        started_at, completed_at, changed_at, wait, error, result,
+    ) = row  # fmt: skip
+    base, key = place & ~NUMBERS, id if key is None else key
+    author = decode(spec) if spec is not None else {}
+    edges = author.pop("dependencies", ())
+    author.setdefault("user_id", tree.user_id)
+    return Task(
+        n=place & NUMBERS, id=id, key=key, name=key if name is None else name, parent_id=_parent(parent, base, names),
+        tree_id=tree.id, executor=executor, dependencies=_dependencies(edges, base, names) if edges else (),
+        original_task_id=original, status=STATUSES[status], wait=None if wait is None else Wait(**decode(wait)),
+        progress=progress, result=decoded(result), error=decoded(error), run=run, attempt=attempt, recoveries=recoveries,
+        created_at=tree.created_at, updated_at=max(tree.created_at, started_at or 0, completed_at or 0, changed_at or 0),
+        started_at=started_at, completed_at=completed_at, **author,
+    )  # fmt: skip
+
+
+def _parent(parent: int | None, base: int, names: Names) -> str | None:
+    named = None if parent is None else names.get(base | parent)
+    return None if named is None else named[0]
+
+
+def _dependencies(edges: list[Any], base: int, names: Names) -> tuple[Dependency, ...]:
+    return tuple(_dependency(each, base, names) for each in edges if base | _target(each) in names)
+
+
+def _dependency(each: int | list[Any], base: int, names: Names) -> Dependency:
+    id, key = names[base | _target(each)]
+    if isinstance(each, int):
+        return Dependency(id, key)
+    _, required, *word = each
+    return Dependency(id, word[0] if word else key, required)
+
+
+def _target(each: int | list[Any]) -> int:
+    return each if isinstance(each, int) else int(each[0])

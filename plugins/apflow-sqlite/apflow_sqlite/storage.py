@@ -1,0 +1,159 @@
+"""The storage: one connection that writes, some that read, and the lock that keeps other processes from writing."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from apflow_hookspecs import (
+    Attempt,
+    Batch,
+    Committed,
+    Event,
+    Json,
+    Page,
+    Record,
+    StorageOptions,
+    Task,
+    TaskQuery,
+    TaskTree,
+    errors,
+)
+from apflow_sqlite import care, reading, schema, sql, writing
+from apflow_sqlite.connection import Line
+from apflow_sqlite.failures import unavailable
+from apflow_sqlite.files import FileLock, create_file, create_folder, file_of
+from apflow_sqlite.options import Options, synchronous
+from apflow_sqlite.readers import Readers
+
+
+class SqliteStorage:
+    """A `Storage` in one file. Whoever opened it for writing owns the file until it is closed or the process ends."""
+
+    def __init__(self, path: Path, readers: Readers, durability: str) -> None:
+        self.path = path
+        self._readers = readers
+        self._durability = durability
+        self._writer: Line | None = None
+        self._lock: FileLock | None = None
+        self._steps_taken: list[str] = []
+
+    @classmethod
+    async def open(cls, url: str, options: StorageOptions) -> SqliteStorage:
+        """Open the file behind a URL, as documented at `apflow_sqlite.open_sqlite`."""
+        path, section = file_of(url), Options.of(options.section)
+        mode = synchronous(options.durability)
+        storage = cls(path, Readers(path, "ro", section.readers), options.durability)
+        try:
+            if options.read_only:
+                await storage._look(section)
+            else:
+                await storage._own(section, mode)
+        except BaseException:
+            await storage.close()
+            raise
+        return storage
+
+    async def _look(self, section: Options) -> None:
+        if not self.path.is_file():
+            raise errors.StorageUnavailable(f"{self.path}: is not there; what writes to it first creates it")
+        log = self.path.with_name(f"{self.path.name}-wal")
+        if not log.exists() and not os.access(self.path.parent, os.W_OK):
+            self._readers = Readers(self.path, "immutable", section.readers)
+        await self._readers.run(care.inspect, self.path, "never")
+        await self._readers.run(schema.refuse_outdated, self.path, len(schema.steps()))
+
+    async def _own(self, section: Options, mode: str) -> None:
+        try:
+            create_folder(self.path.parent)
+            self._lock = FileLock(self.path)
+            create_file(self.path)
+            written = self.path.stat().st_size > 0
+        except OSError as error:
+            raise unavailable(self.path, error) from error
+        # A connection that only reads cannot change a file that will be refused, not even by closing it.
+        if written:
+            await self._readers.run(care.inspect, self.path, section.check)
+        self._writer = await Line.open(self.path, "rw")
+        self._steps_taken = await self._writer.run(care.prepare, self.path, mode)
+
+    @property
+    def _writing(self) -> Line:
+        if self._writer is None:
+            raise errors.StorageUnavailable(f"{self.path}: was opened for reading only")
+        return self._writer
+
+    async def commit(self, batch: Batch) -> Committed:
+        return await self._writing.run(writing.commit, batch)
+
+    async def acquire(self, tree_id: str, token: str, owner: str) -> bool:
+        """Take a tree over; the lock on the file says that no other owner is alive."""
+        return await self._writing.run(_changed, sql.ACQUIRE, (token, owner, tree_id))
+
+    async def release(self, tree_id: str, token: str) -> None:
+        await self._writing.run(_changed, sql.RELEASE, (tree_id, token))
+
+    async def task(self, task_id: str) -> Task | None:
+        return await self._readers.run(reading.task, task_id)
+
+    async def tree(self, tree_id: str) -> TaskTree | None:
+        return await self._readers.run(reading.tree, tree_id)
+
+    async def children(self, task_id: str) -> list[Task]:
+        return await self._readers.run(reading.children, task_id)
+
+    async def find(self, query: TaskQuery) -> Page:
+        return await self._readers.run(reading.find, query)
+
+    async def count(self, query: TaskQuery) -> dict[str, int]:
+        return await self._readers.run(reading.count, query)
+
+    async def open_trees(self) -> list[str]:
+        return await self._readers.run(reading.open_trees)
+
+    async def events(self, tree_id: str, after: int = 0, limit: int = 1000) -> list[Event]:
+        return await self._readers.run(reading.events, tree_id, after, limit)
+
+    async def attempts(self, tree_id: str, n: int | None = None) -> list[Attempt]:
+        return await self._readers.run(reading.attempts, tree_id, n)
+
+    async def resolved(self, tree_id: str, n: int) -> bytes | None:
+        return await self._readers.run(reading.resolved, tree_id, n)
+
+    async def record(self, namespace: str, key: str) -> Record | None:
+        return await self._readers.run(reading.record, namespace, key)
+
+    async def records(self, namespace: str, prefix: str = "") -> list[Record]:
+        return await self._readers.run(reading.records, namespace, prefix)
+
+    async def info(self) -> dict[str, Json]:
+        """Location, schema, size in bytes with the log, counts, durability, SQLite's version."""
+        return {**await self._readers.run(care.facts, self.path), "durability": self._durability}
+
+    async def migrate(self) -> list[str]:
+        """The steps that opening took: a file that is open has the latest schema."""
+        return list(self._steps_taken)
+
+    async def check(self) -> list[str]:
+        return await self._readers.run(care.findings)
+
+    async def backup(self, target: str) -> None:
+        """Copy the file to a path where there is none yet; those who read and write go on meanwhile."""
+        line = await Line.open(self.path, "ro")
+        try:
+            await line.run(care.copy, Path(target))
+        finally:
+            await line.close()
+
+    async def close(self) -> None:
+        await self._readers.close()
+        # The writer closes last of the connections: it is the one that can fold the log into the file.
+        if self._writer is not None:
+            await self._writer.close()
+        if self._lock is not None:
+            self._lock.release()
+
+
+def _changed(connection: sqlite3.Connection, statement: str, parameters: tuple[str, ...]) -> bool:
+    return connection.execute(statement, parameters).rowcount == 1
