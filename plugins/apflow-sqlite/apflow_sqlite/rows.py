@@ -90,8 +90,22 @@ def task_rows(tree: TaskTree, number: int, *, new: bool) -> Iterator[Row]:
 
 def _state_row(state: Row, updated_at: int) -> Row:
     status, run, attempt, recoveries, progress, started_at, completed_at, wait, error, result = state
-    documents = (encoded(wait), encoded(error), encoded(result))
+    documents = (_written(wait), encoded(error), encoded(result))
     return (CODES[status], run, attempt, recoveries, progress, started_at, completed_at, updated_at, *documents)
+
+
+def _written(wait: Wait | None) -> bytes | None:
+    """A wait as it is stored: in the words of the task's field `wait`."""
+    if wait is None:
+        return None
+    return encode({"kind": wait.kind, "until": wait.at, "prompt": wait.prompt, "schema": wait.schema, "answer": wait.answer})
+
+
+def _wait(raw: bytes | None) -> Wait | None:
+    if raw is None:
+        return None
+    stored = decode(raw)
+    return Wait(stored["kind"], stored["until"], stored["prompt"], stored["schema"], stored["answer"])
 
 
 def _spec(task: Task, tree: TaskTree, by_id: Mapping[str, Task]) -> bytes | None:
@@ -161,7 +175,7 @@ def task_of(row: Row, tree: TaskTree, names: Names) -> Task:
     return Task(
         n=place & NUMBERS, id=id, key=key, name=key if name is None else name, parent_id=_parent(parent, base, names),
         tree_id=tree.id, executor=executor, dependencies=_dependencies(edges, base, names) if edges else (),
-        original_task_id=original, status=STATUSES[status], wait=None if wait is None else Wait(**decode(wait)),
+        original_task_id=original, status=STATUSES[status], wait=_wait(wait),
         progress=progress, result=decoded(result), error=decoded(error), run=run, attempt=attempt, recoveries=recoveries,
         created_at=tree.created_at, updated_at=max(tree.created_at, started_at or 0, completed_at or 0, changed_at or 0),
         started_at=started_at, completed_at=completed_at, **author,
