@@ -2,7 +2,7 @@ import msgspec
 import pytest
 from attrs import frozen
 
-from apflow.operations import OPERATIONS, Catalogue, UnknownOperation
+from apflow.operations import CATALOGUE, OPERATIONS, Catalogue, UnknownOperation
 from apflow.operations.catalogue import operation
 from apflow_hookspecs import SCOPES, ApflowError, Caller
 from apflow_hookspecs.errors import InvalidParams, PermissionDenied
@@ -25,35 +25,35 @@ async def join(engine, caller, params):
     return f"{params.first} {params.second} of {caller.user_id} on {engine}"
 
 
-CATALOGUE = Catalogue((join,))
+WORDS = Catalogue((join,))
 ADA = Caller("ada", frozenset({"submit"}))
 
 
 async def test_an_operation_is_called_by_name_with_named_or_positional_parameters():
-    assert await CATALOGUE.call("E", "words.join", {"first": "hello"}, ADA) == "hello world of ada on E"
-    assert await CATALOGUE.call("E", "words.join", ["good", "day"], ADA) == "good day of ada on E"
+    assert await WORDS.call("E", "words.join", {"first": "hello"}, ADA) == "hello world of ada on E"
+    assert await WORDS.call("E", "words.join", ["good", "day"], ADA) == "good day of ada on E"
 
 
 async def test_an_unknown_operation_has_an_error_of_its_own_that_names_the_nearest():
     with pytest.raises(UnknownOperation, match=r"there is no operation 'words\.joim'; did you mean 'words\.join'\?") as refused:
-        await CATALOGUE.call("E", "words.joim", {}, ADA)
+        await WORDS.call("E", "words.joim", {}, ADA)
     assert refused.value.code == -32601
 
 
 async def test_the_scope_is_checked_before_the_parameters():
     with pytest.raises(PermissionDenied, match=r"words\.join needs the scope 'submit', and the caller has 'cancel', 'read'"):
-        await CATALOGUE.call("E", "words.join", {"nonsense": 1}, Caller("ada", frozenset({"read", "cancel"})))
+        await WORDS.call("E", "words.join", {"nonsense": 1}, Caller("ada", frozenset({"read", "cancel"})))
     with pytest.raises(PermissionDenied, match="the caller has none"):
-        await CATALOGUE.call("E", "words.join", {}, Caller())
+        await WORDS.call("E", "words.join", {}, Caller())
 
 
 async def test_admin_includes_all_scopes():
-    assert await CATALOGUE.call("E", "words.join", ["hello"], Caller(scopes=frozenset({"admin"})))
+    assert await WORDS.call("E", "words.join", ["hello"], Caller(scopes=frozenset({"admin"})))
 
 
 async def test_parameters_that_do_not_fit_are_refused():
     with pytest.raises(InvalidParams, match="first = 1: must be text"):
-        await CATALOGUE.call("E", "words.join", {"first": 1}, ADA)
+        await WORDS.call("E", "words.join", {"first": 1}, ADA)
 
 
 def test_the_summary_is_the_first_line_of_the_docstring():
@@ -61,12 +61,12 @@ def test_the_summary_is_the_first_line_of_the_docstring():
 
 
 def test_the_catalogue_is_a_mapping_in_the_order_of_declaration():
-    assert dict(CATALOGUE) == {"words.join": join}
-    assert len(CATALOGUE) == 1
+    assert dict(WORDS) == {"words.join": join}
+    assert len(WORDS) == 1
 
 
 def test_the_operations_of_this_release_are_all_there():
-    assert sorted(Catalogue(OPERATIONS)) == [
+    assert sorted(CATALOGUE) == [
         "system.executors", "system.health", "system.plugins", "system.stats",
         "tasks.cancel", "tasks.children", "tasks.count", "tasks.create", "tasks.delete", "tasks.events", "tasks.execute",
         "tasks.get", "tasks.list", "tasks.running.count", "tasks.running.list", "tasks.running.status", "tasks.tree",
@@ -75,7 +75,7 @@ def test_the_operations_of_this_release_are_all_there():
 
 
 def test_no_two_operations_have_one_name():
-    assert len(Catalogue(OPERATIONS)) == len(OPERATIONS)
+    assert len(CATALOGUE) == len(OPERATIONS)
 
 
 @pytest.mark.parametrize("declared", OPERATIONS, ids=lambda declared: declared.name)

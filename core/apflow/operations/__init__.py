@@ -5,4 +5,7 @@ from apflow.operations.catalogue import Catalogue, Operation, UnknownOperation
 
 OPERATIONS: tuple[Operation, ...] = (*reading.OPERATIONS, *writing.OPERATIONS, *running.OPERATIONS, *system.OPERATIONS)
 
-__all__ = ["OPERATIONS", "Catalogue", "Operation", "UnknownOperation"]
+CATALOGUE = Catalogue(OPERATIONS)
+"""What this release can do."""
+
+__all__ = ["CATALOGUE", "OPERATIONS", "Catalogue", "Operation", "UnknownOperation"]

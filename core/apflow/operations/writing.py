@@ -9,10 +9,12 @@ from attrs import frozen
 from msgspec import Meta
 
 from apflow import fields
+from apflow.creator import refusal
 from apflow.operations.access import bound_user, visible_tree
 from apflow.operations.catalogue import Params, operation
 from apflow.operations.reading import OneTask, TaskId, Tasks
 from apflow.operations.views import ProblemView, TreeView, problem_view, task_view, tree_view
+from apflow.tree import Draft, waves
 from apflow_hookspecs import SETTLED, Caller, Problem, Task, TaskQuery, TaskStatus
 from apflow_hookspecs.errors import (
     AlreadyExecuting,
@@ -32,7 +34,6 @@ from apflow_hookspecs.errors import (
 )
 
 if TYPE_CHECKING:
-    from apflow.creator import Draft
     from apflow.engine import Engine
 
 _OPEN = tuple(status.value for status in TaskStatus if status not in SETTLED)
@@ -67,9 +68,9 @@ class DraftTree:
 
 @frozen
 class Execution:
-    """What to run: a stored task, or the tasks of a new tree."""
+    """What to run: a stored tree, or the tasks of a new one."""
 
-    task_id: TaskId | None = None
+    task_id: Annotated[str, Meta(description="Id of the tree, which is its root's.")] | None = None
     tasks: AuthorsTasks | None = None
     wait: Annotated[float, Meta(ge=0, description="Seconds to wait for its end, at most.")] | None = None
     fresh_ids: FreshIds = False
@@ -148,11 +149,13 @@ async def validate(engine: Engine, caller: Caller, params: DraftTree) -> Verdict
     errors=(NotFound, AlreadyExecuting, InvalidTransition, *_MALFORMED, Overloaded),
 )
 async def execute(engine: Engine, caller: Caller, params: Execution) -> TreeView:
-    """Request the execution of a stored task or of a new tree; answers at once, or with `wait` when it has ended."""
+    """Request the execution of a stored tree or of a new one; answers at once, or with `wait` when it has ended."""
     _exactly_one("tasks.execute", task_id=params.task_id, tasks=params.tasks)
     if params.task_id is not None:
-        await visible_tree(engine, caller, params.task_id)
-        view = tree_view(await engine.manager.execute(params.task_id, actor=caller.user_id))
+        tree = await visible_tree(engine, caller, params.task_id)
+        if params.task_id != tree.id:
+            raise InvalidParams(f"task_id = {params.task_id!r}: is a part of tree {tree.id!r}; execute the tree as a whole")
+        view = tree_view(await engine.manager.execute(tree.id, actor=caller.user_id))
     else:
         view = await _create(engine, caller, params.tasks or [], execute=True, fresh_ids=params.fresh_ids)
     if params.wait is None:
@@ -186,8 +189,11 @@ async def delete(engine: Engine, caller: Caller, params: OneTask) -> Deleted:
 async def _create(engine: Engine, caller: Caller, tasks: Sequence[Any], *, execute: bool, fresh_ids: bool) -> TreeView:
     admitted = _admitted(engine, caller, tasks)
     await _check_open(engine, caller, len(admitted))
-    tree = await engine.creator.create_task_tree_from_array(admitted, caller=caller, fresh_ids=fresh_ids, execute=execute)
-    return tree_view(tree)
+    draft = await engine.creator.check(admitted, caller=caller, fresh_ids=fresh_ids)
+    if draft.problems:
+        raise refusal(draft.problems)
+    await engine.manager.insert(draft.tree, draft.plan, actor=caller.user_id, execute=execute)
+    return tree_view(draft.tree, draft.warnings)
 
 
 def _admitted(engine: Engine, caller: Caller, tasks: Sequence[Any]) -> list[Any]:
@@ -231,11 +237,10 @@ def _exactly_one(name: str, **given: Any) -> None:
 
 
 def _plan(draft: Draft) -> PlanView | None:
-    if draft.tree is None or draft.plan is None:
+    if draft.problems:
         return None
-    keys = list(draft.tree.tasks)
-    waves = [[keys[n] for n in wave] for wave in draft.plan.waves()]
-    return {"tasks": len(keys), "waves": waves}
+    tasks = list(draft.tree)
+    return {"tasks": len(tasks), "waves": [[tasks[n].key for n in wave] for wave in waves(draft.plan, tasks)]}
 
 
 OPERATIONS = (create, validate, execute, cancel, delete)
