@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import EntryPoint
 from typing import Any
@@ -88,13 +88,13 @@ class Host:
     @property
     def plugins(self) -> tuple[PluginInfo, ...]:
         """All plugins that were found, with their state and why, in the order of their names."""
-        self._collect(KINDS.values())
+        self._providers()
         return tuple(self._with_troubles(plugin) if plugin.state is PluginState.ON else plugin.info for plugin in self._plugins)
 
     @property
     def conflicts(self) -> tuple[PluginConflict, ...]:
         """What two plugins both provide; asking for values of that kind raises the first."""
-        return tuple(kind.conflict(key, one, other) for kind, key, one, other in self._clashes(KINDS.values()))
+        return tuple(kind.conflict(key, one, other) for kind, key, one, other in self._clashes())
 
     @cached_property
     def executors(self) -> Mapping[str, ExecutableTask]:
@@ -138,8 +138,7 @@ class Host:
         Raises:
             KeyError: None does.
         """
-        self._collect(KINDS.values())
-        for plugin in self._on():
+        for plugin in self._providers():
             if key in plugin.provided[kind]:
                 return plugin.info
         raise KeyError(key)
@@ -178,7 +177,7 @@ class Host:
 
     async def shutdown(self, engine: Engine) -> None:
         """`apflow_shutdown`: plugins end; errors are logged."""
-        await self._shut_down(engine, [plugin.name for plugin in self._on()])
+        await self._shut_down(engine, [plugin.name for plugin in self._providers()])
 
     async def validate_task(self, task: Task, executor: ExecutableTask | None, tree: TaskTree) -> list[Problem]:
         """`apflow_validate_task`: what plugins have against a task. A validator that fails has something against it."""
@@ -255,7 +254,7 @@ class Host:
 
     @cached_property
     def _implementations(self) -> Mapping[str, tuple[Implementation, ...]]:
-        self._collect(KINDS.values())  # A plugin that turns out to be broken has no say in anything.
+        self._providers()  # A plugin that turns out to be broken has no say in anything.
         hooks = [hook for hook, caller in vars(self._manager.hook).items() if caller.has_spec()]
         return {hook: implementations(self._manager, hook) for hook in hooks}
 
@@ -277,41 +276,44 @@ class Host:
                 except HookFailed as failure:
                     _log.exception("%s", failure, extra={"plugin": failure.plugin, "hook": failure.hook})
 
-    def _on(self) -> list[Plugin]:
-        return [plugin for plugin in self._plugins if plugin.state is PluginState.ON]
-
-    def _collect(self, kinds: Iterable[Kind]) -> None:
+    def _providers(self, *kinds: Kind) -> list[Plugin]:
+        """The plugins that are on, once they were asked for what they provide; all kinds where none is named."""
         for plugin in self._on():
             try:
-                for kind in kinds:
+                for kind in kinds or KINDS.values():
                     if kind.name not in plugin.provided:
                         plugin.provided[kind.name] = kind.collect(self._manager, plugin)
             except FOREIGN as error:
                 switch_off(self._manager, plugin, in_one_line(error), strict=self._strict)
+        return self._on()
 
-    def _with_troubles(self, plugin: Plugin) -> PluginInfo:
-        observers = [observer for observer in self._observers if observer.implementation.plugin == plugin.name]
-        troubles = [str(kind.conflict(key, *two)) for kind, key, *two in self._clashes(KINDS.values()) if plugin in two]
-        troubles += [observer.switched_off for observer in observers if observer.switched_off is not None]
-        return evolve(
-            plugin.info, reason="; ".join(troubles) or None, failures=sum(observer.failures for observer in observers)
-        )
+    def _on(self) -> list[Plugin]:
+        return [plugin for plugin in self._plugins if plugin.state is PluginState.ON]
 
     def _values(self, kind: Kind) -> dict[str, Any]:
-        kinds = (kind,) if kind is COMMAND else KINDS.values()
-        self._collect(kinds)
-        for _, key, one, other in self._clashes([kind]):
+        # For its help the program asks for commands, and must not wait for anything else.
+        providers = self._providers(kind) if kind is COMMAND else self._providers()
+        for _, key, one, other in self._clashes(kind):
             raise kind.conflict(key, one, other)
-        return {key: value for plugin in self._on() for key, value in plugin.provided[kind.name].items()}
+        return {key: value for plugin in providers for key, value in plugin.provided[kind.name].items()}
 
-    def _clashes(self, kinds: Iterable[Kind]) -> Iterable[tuple[Kind, str, Plugin, Plugin]]:
-        for kind in kinds:
+    def _clashes(self, *kinds: Kind) -> Iterator[tuple[Kind, str, Plugin, Plugin]]:
+        providers = self._providers(*kinds)
+        for kind in kinds or KINDS.values():
             owners: dict[str, Plugin] = {}
-            for plugin in self._on():
+            for plugin in providers:
                 for key in plugin.provided[kind.name]:
                     if key in owners:
                         yield kind, key, owners[key], plugin
                     owners.setdefault(key, plugin)
+
+    def _with_troubles(self, plugin: Plugin) -> PluginInfo:
+        observers = [observer for observer in self._observers if observer.implementation.plugin == plugin.name]
+        troubles = [str(kind.conflict(key, *two)) for kind, key, *two in self._clashes() if plugin in two]
+        troubles += [observer.switched_off for observer in observers if observer.switched_off is not None]
+        return evolve(
+            plugin.info, reason="; ".join(troubles) or None, failures=sum(observer.failures for observer in observers)
+        )
 
 
 def _problems(answer: Iterable[Problem] | None) -> list[Problem]:

@@ -84,7 +84,8 @@ def _guarded(step: Callable[[PluginManager, Plugin], None], manager: PluginManag
 def _import(manager: PluginManager, plugin: Plugin) -> None:
     if plugin.entry_point is not None:
         started = monotonic()
-        plugin.implementation = plugin.entry_point.load()
+        loaded = plugin.entry_point.load()
+        plugin.implementation = loaded() if isinstance(loaded, type) else loaded
         seconds = monotonic() - started
         if seconds > SLOW_IMPORT:
             _log.warning("plugin %s took %.1f s to import", plugin.name, seconds, extra={"plugin": plugin.name})
@@ -151,8 +152,7 @@ class _Marked:
             if argument.name in offered and (argument.default is not argument.empty or argument.kind is argument.KEYWORD_ONLY):
                 raise Unfit(f"{self.hook}: the argument {argument.name!r} may have no default and not be keyword-only")
             if argument.name not in offered and argument.default is argument.empty:
-                advice = "; its entry point names a class instead of an instance" if argument.name == "self" else ""
-                raise Unfit(f"{self.hook} has no argument {argument.name!r}, only {_all(offered)}{advice}")
+                raise Unfit(f"{self.hook} has no argument {argument.name!r}, only {_all(offered)}")
 
 
 def _marked(manager: PluginManager, implementation: object) -> Iterator[_Marked]:
@@ -164,7 +164,7 @@ def _marked(manager: PluginManager, implementation: object) -> Iterator[_Marked]
 
 def _unmarked(manager: PluginManager, implementation: object) -> Iterator[str]:
     for name in dir(implementation):
-        function = getattr(implementation, name) if hasattr(manager.hook, name) else None
+        function = getattr(implementation, name) if name in vars(manager.hook) else None
         if inspect.isroutine(function) and not any(hasattr(function, f"{PROJECT}_{mark}") for mark in ("impl", "spec")):
             yield name
 
