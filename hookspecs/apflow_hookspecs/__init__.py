@@ -1,7 +1,7 @@
 """The contract between apflow and its plugins.
 
-A plugin is a distribution with an entry point in the group `apflow`, whose value is a module (or any object) that implements
-hooks. A whole one:
+A plugin is a distribution with an entry point in the group `apflow`, whose value is a module that implements hooks, or a
+class of which each host makes an instance, for a plugin that has state. A whole one:
 
     # pyproject.toml
     [project]

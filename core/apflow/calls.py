@@ -1,0 +1,160 @@
+"""How each executor is called: looked up in its signature once, then plain calls."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any
+
+from apflow.structuring import DoesNotFit, Misfit, structurer
+from apflow.threads import in_thread
+from apflow_hookspecs import ExecutableTask, FunctionExecutor, TaskContext
+from apflow_hookspecs.errors import TaskFailed
+
+REFERENCE_KEYS = frozenset({"$from", "$literal", "$secret"})
+
+
+class Call:
+    """One executor, ready to be called.
+
+    Attributes:
+        executor: The executor.
+        accepts: Names of the inputs that it takes; None is any.
+        wants_context: Whether it is given a `TaskContext`.
+        on_crash: What recovery does with an attempt of it, where the task does not say.
+    """
+
+    def __init__(self, executor: ExecutableTask) -> None:
+        self.executor = executor
+        self.on_crash: str = getattr(executor, "on_crash", None) or "rerun"
+        self.accepts: frozenset[str] | None = None
+        self.wants_context = False
+        self._required: frozenset[str] = frozenset()
+        self._structurers: dict[str, Callable[[Any], Any]] = {}
+        params: type | None = getattr(executor, "Params", None)
+        self._params = None if params is None else structurer(params)
+        if isinstance(executor, FunctionExecutor):
+            self._read_function(executor)
+        else:
+            self._read_class(executor)
+
+    def _read_function(self, executor: FunctionExecutor) -> None:
+        parameters = executor.input_parameters
+        named = {name: p for name, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        others = {p.kind for name, p in parameters.items() if name not in named}
+        if others - {inspect.Parameter.VAR_KEYWORD}:
+            raise TypeError(f"executor {executor.id!r}: inputs are given by name, so its parameters must take names")
+        self._structurers = {name: structurer(Any if p.annotation is p.empty else p.annotation) for name, p in named.items()}
+        self._required = frozenset(name for name, p in named.items() if p.default is p.empty)
+        self.accepts = None if others else frozenset(named)
+        self.wants_context = executor.context_parameter is not None
+        function, context_name, is_async = executor.function, executor.context_parameter, executor.is_async
+
+        def call(inputs: Mapping[str, Any], context: TaskContext | None) -> Awaitable[Any]:
+            arguments = self._structured(inputs)
+            if context_name is not None:
+                arguments[context_name] = context
+            return function(**arguments) if is_async else in_thread(function, **arguments)
+
+        self.invoke: Callable[[Mapping[str, Any], TaskContext | None], Awaitable[Any]] = call
+
+    def _read_class(self, executor: ExecutableTask) -> None:
+        parameters = [p for p in inspect.signature(executor.execute).parameters.values() if p.kind is not p.KEYWORD_ONLY]
+        self.wants_context = len(parameters) > 1 or any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        execute: Callable[..., Awaitable[Any]] = executor.execute
+        with_context = self.wants_context
+
+        def call(inputs: Mapping[str, Any], context: TaskContext | None) -> Awaitable[Any]:
+            plain = dict(inputs)
+            return execute(plain, context) if with_context else execute(plain)
+
+        self.invoke = call
+
+    def params(self, raw: Mapping[str, Any]) -> Any:
+        """A task's params, structured into the executor's `Params` where it has such a class.
+
+        Raises:
+            DoesNotFit: They do not fit.
+        """
+        return raw if self._params is None else self._params(dict(raw))
+
+    def misfits(self, inputs: Mapping[str, Any], provided: frozenset[str]) -> Iterator[Misfit]:
+        """What is wrong with the inputs of a task, as far as they are known before it runs.
+
+        Args:
+            inputs: As the author wrote them.
+            provided: Names that the results of its dependencies may fill.
+        """
+        if not isinstance(self.executor, FunctionExecutor):
+            return
+        for name in sorted(self._required - inputs.keys() - provided):
+            yield Misfit(f".{name}", "is missing", None)
+        for name, value in inputs.items():
+            check = self._structurers.get(name)
+            if check is None:
+                if self.accepts is not None:
+                    yield Misfit(f".{name}", f"{self.executor.id} takes no such input; it takes {self._known()}", value)
+            elif not _holds_reference(value):
+                try:
+                    check(value)
+                except DoesNotFit as error:
+                    yield from (Misfit(f".{name}{m.path}", m.rule, m.value) for m in error.misfits)
+
+    def _known(self) -> str:
+        return ", ".join(sorted(self.accepts or ())) or "none"
+
+    def _structured(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        arguments: dict[str, Any] = {}
+        for name, value in inputs.items():
+            check = self._structurers.get(name)
+            if check is not None:
+                try:
+                    arguments[name] = check(value)
+                except DoesNotFit as error:
+                    raise bad_input(f".{name}", error) from None
+            elif self.accepts is None:
+                arguments[name] = value
+            else:
+                raise TaskFailed(f"{self.executor.id} takes no input {name!r}; it takes {self._known()}", error="bad_input")
+        if missing := self._required - arguments.keys():
+            raise TaskFailed(f"input {min(missing)!r} is missing", error="bad_input")
+        return arguments
+
+
+def bad_input(path: str, error: DoesNotFit) -> TaskFailed:
+    """The end of an attempt whose inputs do not fit."""
+    misfits = [f"input {(path + m.path).lstrip('.')!r} {m.rule}" for m in error.misfits]
+    return TaskFailed("; ".join(misfits), error="bad_input")
+
+
+class Calls(Mapping[str, Call]):
+    """The calls of a host's executors, by id; each is made when it is first needed."""
+
+    def __init__(self, executors: Mapping[str, ExecutableTask]) -> None:
+        self._executors = executors
+        self._made: dict[str, Call] = {}
+
+    def __getitem__(self, executor_id: str) -> Call:
+        call = self._made.get(executor_id)
+        if call is None:
+            call = self._made[executor_id] = Call(self._executors[executor_id])
+        return call
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._executors)
+
+    def __len__(self) -> int:
+        return len(self._executors)
+
+
+def _holds_reference(value: Any) -> bool:
+    open_values = [value]
+    while open_values:
+        value = open_values.pop()
+        if isinstance(value, dict):
+            if not REFERENCE_KEYS.isdisjoint(value):
+                return True
+            open_values.extend(value.values())
+        elif isinstance(value, list):
+            open_values.extend(value)
+    return False

@@ -1,0 +1,159 @@
+"""The engine: everything put together. Every front end goes through `open_engine`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from apflow.config import Settings, load_settings
+from apflow.creator import TaskCreator
+from apflow.host import Host
+from apflow.known import missing_storage
+from apflow.manager import TaskManager
+from apflow_hookspecs import Caller, Event, ExecutableTask, Json, Storage, StorageOptions, TaskTree
+from apflow_hookspecs.errors import ConfigError
+
+if TYPE_CHECKING:
+    from apflow.operations import Catalogue
+
+C = TypeVar("C")
+
+
+class Engine:
+    """A running engine; `open_engine` makes one.
+
+    Attributes:
+        host: The plugins.
+        settings: The configuration.
+        storage: Where trees are kept.
+        creator: Makes trees.
+        manager: Runs them.
+    """
+
+    def __init__(self, host: Host, settings: Settings, storage: Storage) -> None:
+        self.host = host
+        self.settings = settings
+        self.storage = storage
+        self._catalogue: Catalogue | None = None
+        owner = f"{os.getpid()}@{socket.gethostname()}"
+        self.manager = TaskManager(storage, host, settings, token=secrets.token_hex(16), owner=owner)
+        self.creator = TaskCreator(host, settings, self.manager)
+
+    @property
+    def executors(self) -> Mapping[str, ExecutableTask]:
+        """The executors of all plugins, by id."""
+        return self.host.executors
+
+    async def call(self, operation: str, params: Mapping[str, Json] | Sequence[Json], caller: Caller) -> Json:
+        """Run an operation of the catalogue and return its JSON result.
+
+        Raises:
+            ApflowError: What the operation refuses.
+        """
+        if self._catalogue is None:
+            from apflow.operations import OPERATIONS, Catalogue  # noqa: PLC0415 - a script that runs a tree needs none of it
+
+            self._catalogue = Catalogue(OPERATIONS)
+        return await self._catalogue.call(self, operation, params, caller)
+
+    async def tree(self, task_id: str) -> TaskTree:
+        """The tree that holds a task, as it stands.
+
+        Raises:
+            NotFound: There is no such task.
+        """
+        return await self.manager.tree(task_id)
+
+    async def watch(self, tree_id: str, after: int = 0) -> AsyncGenerator[Event, None]:
+        """A tree's events from number `after` + 1 on: the stored ones, then live, to the end of its latest run.
+
+        Raises:
+            NotFound: There is no such tree.
+        """
+        tree = await self.manager.tree(tree_id)
+        async with aclosing(self.manager.events.watch(tree.id, tree.run, after)) as events:
+            async for event in events:
+                yield event
+
+    def section(self, name: str, cls: type[C]) -> C:
+        """A plugin's part of the configuration, structured into its attrs class.
+
+        Raises:
+            ConfigError: It does not fit; the message names the key, the value and where it came from.
+        """
+        return self.settings.section(name, cls)
+
+
+@asynccontextmanager
+async def open_engine(
+    url: str | None = None, *, host: Host | None = None, settings: Settings | None = None, **options: Any
+) -> AsyncIterator[Engine]:
+    """An engine on a storage, ready to run trees; closed at the end of the block.
+
+        async with open_engine("sqlite:///flow.db", max_concurrency=8) as engine:
+            tree = await engine.creator.create_task_tree_from_array(tasks)
+            done = await engine.manager.distribute_task_tree(tree)
+
+    Args:
+        url: The storage: `sqlite:///flow.db`, `memory:`, a path. By default what the configuration says.
+        host: The plugins; by default the installed ones.
+        settings: The configuration; by default `apflow.toml` and the environment, overridden by the options.
+        options: Settings by name, as in `apflow.toml`.
+
+    Raises:
+        ConfigError: The configuration does not fit, plugins conflict, or no plugin provides the storage.
+        StorageUnavailable: The storage cannot be used.
+    """
+    if settings is None:
+        settings = load_settings(options=options if url is None else {**options, "db": url})
+    if host is None:
+        chosen = settings.plugins
+        host = Host.discover(chosen.allow, chosen.block, strict=chosen.strict, hook_timeout=settings.hook_timeout)
+    for conflict in host.conflicts:
+        raise conflict
+    storage = await _open_storage(host, settings)
+    try:
+        engine = Engine(host, settings, storage)
+        try:
+            await host.startup(engine)
+            try:
+                yield engine
+            finally:
+                await host.shutdown(engine)
+        finally:
+            await engine.manager.close()
+    finally:
+        await storage.close()
+
+
+async def _open_storage(host: Host, settings: Settings) -> Storage:
+    scheme, _, _ = settings.db.partition(":")
+    provided = host.storages.get(scheme)
+    if provided is None:
+        raise ConfigError(missing_storage(scheme, host))
+    return await provided.open(settings.db, StorageOptions(durability=settings.durability, section=settings.table(scheme)))
+
+
+def run(tasks: Sequence[Mapping[str, Any]], url: str = "memory:", **options: Any) -> TaskTree:
+    """Create and run a tree, for scripts: opens an engine, runs the tree to its end, closes.
+
+    Args:
+        tasks: As for `TaskCreator.create_task_tree_from_array`; ids are made anew, and stay as keys.
+        url: The storage; by default nothing outlives the call.
+        options: As for `open_engine`.
+
+    Returns:
+        The settled tree.
+    """
+    import asyncio  # noqa: PLC0415 - with the first run
+
+    async def _run() -> TaskTree:
+        async with open_engine(url, **options) as engine:
+            tree = await engine.creator.create_task_tree_from_array(tasks, fresh_ids=True)
+            return await engine.manager.distribute_task_tree(tree)
+
+    return asyncio.run(_run())

@@ -1,0 +1,95 @@
+"""Events, told after they were stored: to those who watch a tree, and to the plugins that observe.
+
+A watcher that falls behind loses nothing: what does not fit into its buffer it reads from the storage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Iterable
+
+from apflow_hookspecs import Event, Storage
+from apflow_hookspecs.storage import EventRow
+
+BUFFER = 256
+PAGE = 1000
+
+
+class Watcher:
+    """One who follows a tree; `stored` wakes it."""
+
+    def __init__(self) -> None:
+        self.buffer: deque[Event] = deque()
+        self.news = asyncio.Event()
+
+
+class Events:
+    """Who watches which tree."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._watchers: dict[str, set[Watcher]] = {}
+        self._closed = False
+
+    def wanted(self, tree_id: str) -> bool:
+        """Whether anybody watches a tree."""
+        return tree_id in self._watchers
+
+    def stored(self, tree_id: str, events: Iterable[Event]) -> None:
+        """These were stored, in this order."""
+        for watcher in self._watchers.get(tree_id, ()):
+            for event in events:
+                if len(watcher.buffer) >= BUFFER:
+                    break
+                watcher.buffer.append(event)
+            watcher.news.set()
+
+    def close(self) -> None:
+        """Nothing more will be stored: every watcher ends."""
+        self._closed = True
+        for watchers in self._watchers.values():
+            for watcher in watchers:
+                watcher.news.set()
+
+    async def watch(self, tree_id: str, run: int, after: int = 0) -> AsyncGenerator[Event, None]:
+        """The events of a tree from number `after` + 1 on, to the end of run `run` or of a later one."""
+        watcher = Watcher()
+        self._watchers.setdefault(tree_id, set()).add(watcher)
+        try:
+            while True:
+                watcher.news.clear()
+                async for event in self._unseen(watcher, tree_id, after):
+                    after = event.seq
+                    yield event
+                    if event.type == "tree_settled" and event.run >= run:
+                        return
+                if self._closed:
+                    return
+                await watcher.news.wait()
+        finally:
+            self._watchers[tree_id].discard(watcher)
+            if not self._watchers[tree_id]:
+                del self._watchers[tree_id]
+
+    async def _unseen(self, watcher: Watcher, tree_id: str, after: int) -> AsyncGenerator[Event, None]:
+        while True:
+            while watcher.buffer:
+                event = watcher.buffer.popleft()
+                if event.seq == after + 1:
+                    after = event.seq
+                    yield event
+                elif event.seq > after:
+                    watcher.buffer.clear()
+            page = await self._storage.events(tree_id, after, PAGE)
+            for event in page:
+                after = event.seq
+                yield event
+            if not page:
+                return
+
+
+def as_event(tree_id: str, run: int, row: EventRow, task_id: str | None) -> Event:
+    """An event from its row."""
+    seq, type_, _, status, at, attempt, actor, data = row
+    return Event(seq, tree_id, run, task_id, type_, status, at, attempt, actor, data)  # type: ignore[arg-type]  # the engine writes no other types

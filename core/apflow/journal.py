@@ -1,0 +1,186 @@
+"""The journal: the one writer of the storage, and the group commit.
+
+Whatever became due while the last commit was under way goes into the next. Claims are chosen when a batch is sealed, so that a
+task which ended meanwhile and those that may start because of it are one transaction, and nothing overtakes a priority.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from attrs import frozen
+
+from apflow.live import LiveTree
+from apflow.schedule import Schedule
+from apflow.transitions import Transitions, now
+from apflow_hookspecs import Batch, Problem, Storage
+from apflow_hookspecs.errors import InvalidTask, StorageUnavailable
+
+log = logging.getLogger("apflow.journal")
+
+Start = tuple[LiveTree, int]
+
+
+@frozen
+class Written:
+    """A batch that is stored, and what is to be done now.
+
+    Args:
+        batch: As it was written.
+        starts: Claimed tasks, to be started in this order.
+        ended: Trees whose run is over.
+    """
+
+    batch: Batch
+    starts: list[Start]
+    ended: list[LiveTree]
+
+
+class Journal:
+    """Writes batches, one after the other, in a task of its own that no user's cancellation reaches.
+
+    Args:
+        storage: Where to.
+        transitions: The open batch.
+        schedule: Gives the claims.
+        written: Called after each commit.
+        lost: Called for each tree whose part of a batch was refused, with the reason; the rest was written.
+        failed: Called once, when nothing can be written any more.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        transitions: Transitions,
+        schedule: Schedule[LiveTree],
+        *,
+        written: Callable[[Written], None],
+        lost: Callable[[str, Exception], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self.commits = 0
+        self.failure: BaseException | None = None
+        self._storage = storage
+        self._transitions = transitions
+        self._schedule = schedule
+        self._written = written
+        self._lost = lost
+        self._failed = failed
+        self._due = asyncio.Event()
+        self._waiters: list[tuple[str, asyncio.Future[None]]] = []
+        self._closing = False
+        self._task = asyncio.get_running_loop().create_task(self._write_all(), name="apflow-journal")
+
+    def due(self) -> None:
+        """There is something to write."""
+        self._due.set()
+
+    async def stored(self, tree_id: str) -> None:
+        """Wait until all that is due now for a tree is stored.
+
+        Raises:
+            InvalidTask: It was to be inserted, and ids of it exist already.
+            StorageUnavailable: It could not be written.
+        """
+        if self.failure is not None:
+            raise self._closed()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append((tree_id, future))
+        self._due.set()
+        await future
+
+    async def close(self) -> None:
+        """Write what is due, and end."""
+        self._closing = True
+        self._due.set()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _write_all(self) -> None:
+        try:
+            while not self._closing:
+                await self._due.wait()
+                self._due.clear()
+                await self._write()
+        except BaseException as error:
+            self.failure = error
+            log.debug("the journal has stopped", exc_info=True)
+            self._fail_all(error)
+            self._failed(self._closed())
+            if not isinstance(error, Exception):
+                raise
+
+    async def _write(self) -> None:
+        starts = self._claims()
+        batch, ended = self._transitions.take()
+        waiters, self._waiters = self._waiters, []
+        try:
+            dropped = await self._commit(batch)
+        except BaseException:
+            self._waiters = [*waiters, *self._waiters]
+            raise
+        if dropped:
+            for live, n in starts:
+                if live.tree.id in dropped:
+                    self._schedule.released(live, n)
+            starts = [start for start in starts if start[0].tree.id not in dropped]
+            ended = [live for live in ended if live.tree.id not in dropped]
+            for tree_id, error in dropped.items():
+                self._lost(tree_id, error)
+        self._written(Written(batch, starts, ended))
+        for tree_id, waiter in waiters:
+            if waiter.done():
+                continue
+            if tree_id in dropped:
+                waiter.set_exception(dropped[tree_id])
+            else:
+                waiter.set_result(None)
+
+    def _claims(self) -> list[Start]:
+        if self._closing:
+            return []
+        starts = self._schedule.claims()
+        if starts:
+            at = now()
+            for live, n in starts:
+                self._transitions.claimed(live, n, at)
+        return starts
+
+    async def _commit(self, batch: Batch) -> dict[str, Exception]:
+        """Write a batch; trees that lost are taken out of it, and the rest is written again."""
+        dropped: dict[str, Exception] = {}
+        while batch.changes or batch.trees or batch.records or batch.deletes:
+            self.commits += 1
+            committed = await self._storage.commit(batch)
+            if committed:
+                break
+            refused: dict[str, Exception] = {tree_id: _taken(ids) for tree_id, ids in committed.taken.items()}
+            for tree_id in committed.lost:
+                refused[tree_id] = StorageUnavailable(f"tree {tree_id!r} was changed by another owner")
+            if not refused:
+                raise StorageUnavailable("the storage refused a batch without naming a tree")
+            batch.trees = [tree for tree in batch.trees if tree.id not in refused]
+            batch.deletes = [delete for delete in batch.deletes if delete[0] not in refused]
+            for tree_id in refused:
+                batch.changes.pop(tree_id, None)
+            dropped.update(refused)
+        return dropped
+
+    def _fail_all(self, error: BaseException) -> None:
+        for _, waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(error if isinstance(error, Exception) else self._closed())
+        self._waiters.clear()
+
+    def _closed(self) -> StorageUnavailable:
+        if isinstance(self.failure, StorageUnavailable):
+            return self.failure
+        return StorageUnavailable(f"the engine has stopped, for it could not write: {self.failure}")
+
+
+def _taken(ids: tuple[str, ...]) -> InvalidTask:
+    rule = "a stored task has this id; leave ids out, or ask for fresh ones"
+    return InvalidTask(problems=tuple(Problem(rule, task=task_id, field="id", value=task_id) for task_id in ids[:20]))

@@ -1,0 +1,91 @@
+"""References: `{"$from": "fetch", "path": "/body/title"}` in a task's inputs stands for another task's result.
+
+They are looked for in what the author wrote, never in a value that was put in for one. `{"$literal": x}` stands for `x` as it
+is, whatever it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from attrs import frozen
+
+from apflow_hookspecs import Json
+
+FROM, PATH, LITERAL = "$from", "path", "$literal"
+
+
+@frozen
+class Reference:
+    """One reference in a task's inputs.
+
+    Args:
+        field: Where it stands, as `inputs.a.0.b`.
+        key: The task that is referred to, as the author wrote it.
+        path: JSON Pointer (RFC 6901) into its result.
+        rule: What is wrong with the way it is written; None where nothing is.
+    """
+
+    field: str
+    key: Any
+    path: Any = ""
+    rule: str | None = None
+
+
+def find(inputs: Mapping[str, Any]) -> Iterator[Reference]:
+    """The references in a task's inputs, which are checked JSON."""
+    open_values: list[tuple[str, Any]] = [(f"inputs.{name}", value) for name, value in inputs.items()]
+    while open_values:
+        field, value = open_values.pop()
+        if isinstance(value, list):
+            open_values.extend((f"{field}.{index}", item) for index, item in enumerate(value))
+        elif isinstance(value, dict):
+            if FROM in value:
+                yield _read(field, value)
+            elif value.keys() != {LITERAL}:
+                open_values.extend((f"{field}.{name}", item) for name, item in value.items())
+
+
+def _read(field: str, value: dict[str, Any]) -> Reference:
+    key, path = value[FROM], value.get(PATH, "")
+    rule = None
+    if not value.keys() <= {FROM, PATH}:
+        rule = 'a reference holds "$from" and "path" and nothing else; {"$literal": …} stands for itself'
+    elif not isinstance(key, str):
+        rule = '"$from" must name a task'
+    elif not isinstance(path, str) or (path and not path.startswith("/")):
+        rule = '"path" must be empty or a JSON Pointer that begins with "/"'
+    return Reference(field, key, path, rule)
+
+
+def resolve(value: Any, look_up: Callable[[str, str], Json]) -> Any:
+    """A copy of checked inputs with every reference replaced by `look_up(key, path)`. Their depth is bounded; so is this."""
+    if isinstance(value, list):
+        return [resolve(item, look_up) for item in value]
+    if isinstance(value, Mapping):
+        if FROM in value:
+            return look_up(value[FROM], value.get(PATH, ""))
+        if value.keys() == {LITERAL}:
+            return value[LITERAL]
+        return {name: resolve(item, look_up) for name, item in value.items()}
+    return value
+
+
+def point(value: Json, path: str) -> Json:
+    """The part of a value at a JSON Pointer (RFC 6901).
+
+    Raises:
+        LookupError: There is no such part; the message names the step that led nowhere.
+    """
+    walked = ""
+    for step in path.split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, Mapping) and name in value:
+            value = value[name]
+        elif isinstance(value, list) and name.isdecimal() and name.isascii() and int(name) < len(value):
+            value = value[int(name)]
+        else:
+            raise LookupError(f"{walked or 'the result'} has no {name!r}")
+        walked += f"/{step}"
+    return value

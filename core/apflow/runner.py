@@ -1,0 +1,350 @@
+"""The runner: one attempt of a task, from its inputs to what it came to.
+
+References → `apflow_before_execute` → structuring → policies → executor → `apflow_after_execute` → the border. Whatever an
+executor does, its attempt comes to exactly one end, and a late one is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from apflow import references
+from apflow.calls import Call, Calls, bad_input
+from apflow.config import Settings
+from apflow.host import Host
+from apflow.known import missing_executor, missing_policy
+from apflow.live import LiveTree
+from apflow.schedule import COMPLETED
+from apflow.structuring import DoesNotFit, structurer
+from apflow.transitions import Transitions, now
+from apflow.values import BadValue, checked, encode
+from apflow_hookspecs import EMPTY, CallNext, Json, Lost, Policy, Retry, Task, TaskContext, TaskFailed, Wait
+
+log = logging.getLogger("apflow.runner")
+
+PROGRESS_INTERVAL = 1.0
+NULL = b"null"
+STOPPED = {"timeout": "it ran out of time", "cancelled": "it was cancelled"}
+
+
+class Attempt:
+    """A task that is executing."""
+
+    __slots__ = ("abandoned", "context", "handle", "live", "n", "reason", "reported_at", "timer")
+
+    def __init__(self, live: LiveTree, n: int) -> None:
+        self.live = live
+        self.n = n
+        self.handle: asyncio.Task[None] | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.reason: str | None = None
+        """Why it is being stopped: `timeout`, `cancelled`."""
+        self.context: TaskContext | None = None
+        self.reported_at = 0.0
+        self.abandoned = False
+
+
+class Runner:
+    """Runs attempts.
+
+    Args:
+        host: The plugins.
+        settings: Timeouts and bounds.
+        transitions: Where each attempt's end is written down.
+        due: Called when something was.
+    """
+
+    def __init__(self, host: Host, settings: Settings, transitions: Transitions, due: Callable[[], None]) -> None:
+        self.abandoned = 0
+        """Attempts that did not end when they were told to; what they do is lost."""
+        self._host = host
+        self._settings = settings
+        self._transitions = transitions
+        self._due = due
+        self._calls = Calls(host.executors)
+        self._has_defaults = bool(settings.policies or settings.executor_policies)
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._stoppers: set[asyncio.Task[None]] = set()
+
+    def start(self, live: LiveTree, n: int) -> None:
+        """Begin an attempt of a claimed task."""
+        attempt = Attempt(live, n)
+        live.running[n] = attempt
+        attempt.handle = self._loop.create_task(self._run(attempt))
+        timeout = live.tasks[n].timeout or self._settings.timeout
+        attempt.timer = self._loop.call_later(timeout, self.stop, attempt, "timeout")
+
+    def stop(self, attempt: Attempt, reason: str) -> None:
+        """Have an attempt end: it is cancelled, gets its grace, and is abandoned after that."""
+        if attempt.reason is not None or attempt.live.running.get(attempt.n) is not attempt:
+            return
+        attempt.reason = reason
+        if attempt.timer is not None:
+            attempt.timer.cancel()
+        stopper = self._loop.create_task(self._cancel(attempt))
+        self._stoppers.add(stopper)
+        stopper.add_done_callback(self._stoppers.discard)
+        attempt.timer = self._loop.call_later(self._settings.cancel_grace, self._abandon, attempt)
+
+    def refuse(self, live: LiveTree, n: int) -> None:
+        """A claimed task was cancelled before it could start."""
+        live.cancelling.discard(n)
+        self._transitions.failed(live, n, {"code": "cancelled", "message": STOPPED["cancelled"], "details": None})
+        self._due()
+
+    async def drop(self, attempts: Sequence[Attempt]) -> None:
+        """End attempts without writing anything down: they have their grace to clean up."""
+        handles = []
+        for attempt in attempts:
+            self._over(attempt)
+            self._transitions.schedule.released(attempt.live, attempt.n)
+            if attempt.handle is not None:
+                attempt.handle.cancel()
+                handles.append(attempt.handle)
+        if handles:
+            await asyncio.wait(handles, timeout=self._settings.cancel_grace)
+
+    async def _cancel(self, attempt: Attempt) -> None:
+        task = attempt.live.tasks[attempt.n]
+        cancel = getattr(self._host.executors.get(task.executor or ""), "cancel", None)
+        if cancel is not None:
+            try:
+                async with asyncio.timeout(self._settings.cancel_grace):
+                    await cancel(attempt.context or self._context(attempt, None))
+            except Exception:
+                log.debug("cancel of executor %s raised", task.executor, exc_info=True)
+        if attempt.handle is not None:
+            attempt.handle.cancel()
+
+    def _abandon(self, attempt: Attempt) -> None:
+        if attempt.live.running.get(attempt.n) is not attempt:
+            return
+        self.abandoned += 1
+        attempt.abandoned = True
+        grace = f"it did not end within {self._settings.cancel_grace:g} s and was abandoned"
+        self._fail(attempt, "abandoned" if attempt.reason == "cancelled" else attempt.reason or "abandoned", grace)
+
+    async def _run(self, attempt: Attempt) -> None:
+        live, n = attempt.live, attempt.n
+        try:
+            result = await self._attempt(attempt, live.tasks[n])
+            if attempt.reason is not None:
+                raise asyncio.CancelledError  # noqa: TRY301 - it was told to stop, and swallowed that
+            encoded = NULL if result is None or isinstance(result, Wait) else self._encoded(result)
+        except BaseException as error:  # noqa: BLE001 - an executor may raise anything, and the engine lives on
+            self._end(attempt, error)
+            return
+        if not self._over(attempt):
+            return
+        if isinstance(result, Wait):
+            self._transitions.waits(live, n, result)
+        else:
+            self._transitions.completed(live, n, result, encoded)
+        self._due()
+
+    def _end(self, attempt: Attempt, error: BaseException) -> None:
+        if attempt.reason is not None:
+            self._fail(attempt, attempt.reason, STOPPED[attempt.reason])
+        elif isinstance(error, asyncio.CancelledError):
+            self._fail(attempt, "failed", "the executor cancelled itself")
+        elif self._over(attempt):
+            log.debug("task %s did not complete", attempt.live.tasks[attempt.n].id, exc_info=error)
+            if isinstance(error, Retry):
+                self._retry(attempt.live, attempt.n, error)
+            elif isinstance(error, Lost):
+                self._lose(attempt.live, attempt.n, error.reason)
+            else:
+                self._transitions.failed(attempt.live, attempt.n, describe(error))
+            self._due()
+
+    def _retry(self, live: LiveTree, n: int, retry: Retry) -> None:
+        cause = retry.__cause__
+        self._transitions.kept(live, n, "retried", None if cause is None else describe(cause))
+        self._transitions.waits(live, n, Wait("retry", now() + int(retry.after * 1_000_000)))
+
+    def _fail(self, attempt: Attempt, code: str, message: str) -> None:
+        if self._over(attempt):
+            self._transitions.failed(attempt.live, attempt.n, {"code": code, "message": message, "details": None})
+            self._due()
+
+    def _lose(self, live: LiveTree, n: int, reason: str) -> None:
+        task = live.tasks[n]
+        if (task.on_crash or self._calls[task.executor or ""].on_crash) == "fail":
+            error = {"code": "interrupted", "message": f"what ran it is gone: {reason}", "details": None}
+            self._transitions.failed(live, n, error)
+        elif live.recoveries.get(n, 0) >= self._settings.max_recoveries:
+            message = f"what ran it was gone {live.recoveries[n] + 1} times: {reason}"
+            self._transitions.failed(live, n, {"code": "recovery_limit", "message": message, "details": None})
+        else:
+            self._transitions.kept(live, n, "recovered", {"code": "interrupted", "message": reason, "details": None})
+            self._transitions.recovered(live, n, reason)
+            self._transitions.schedule.released(live, n)
+            self._transitions.schedule.again(live, n)
+
+    def _over(self, attempt: Attempt) -> bool:
+        """Whether this is the one end of the attempt: it is taken off the running ones."""
+        if attempt.live.running.get(attempt.n) is not attempt:
+            return False
+        del attempt.live.running[attempt.n]
+        attempt.live.cancelling.discard(attempt.n)
+        if attempt.timer is not None:
+            attempt.timer.cancel()
+        return True
+
+    async def _attempt(self, attempt: Attempt, task: Task) -> Json | Wait:
+        live, executor = attempt.live, task.executor or ""
+        try:
+            call = self._calls[executor]
+        except KeyError:
+            raise TaskFailed(missing_executor(executor, self._host), error="executor_missing") from None
+        inputs = self._inputs(live, task, call)
+        wrapped = bool(task.policies) or self._has_defaults
+        if not (self._host.gates_execution or wrapped or call.wants_context):
+            result = await call.invoke(inputs, None)
+        else:
+            context = attempt.context = self._context(attempt, call)
+            if self._host.gates_execution:
+                inputs = await self._prepared(attempt, task, inputs, context)
+            result = await (self._wrapped(task, call, inputs, context) if wrapped else call.invoke(inputs, context))
+        if isinstance(result, Wait):
+            return result
+        if self._host.changes_results:
+            result = await self._host.after_execute(task, result)
+        return self._checked(result)
+
+    def _inputs(self, live: LiveTree, task: Task, call: Call) -> dict[str, Any]:
+        """The author's inputs with references resolved, and the results of the other dependencies that the executor takes."""
+        inputs: dict[str, Any] = references.resolve(task.inputs, partial(_look_up, live, task)) if task.inputs else {}
+        needed = live.plan.dependencies[task.n]
+        if needed and (call.accepts is None or call.accepts - inputs.keys()):
+            referred = {live.number(r.key) for r in references.find(task.inputs)} if task.inputs else ()
+            for n in needed:
+                key = live.tasks[n].key
+                taken = key in inputs or n in referred or live.state[n] != COMPLETED
+                if not taken and (call.accepts is None or key in call.accepts):
+                    inputs[key] = live.outcome(n)
+        return inputs
+
+    async def _prepared(self, attempt: Attempt, task: Task, inputs: dict[str, Any], context: TaskContext) -> dict[str, Any]:
+        changed = await self._host.before_execute(task, inputs, context)
+        if changed is not inputs:
+            try:
+                changed = checked(changed, self._settings.max_depth)
+            except BadValue as bad:
+                raise TaskFailed(f"a plugin changed the inputs to what is not JSON, {bad}", error="bad_input") from None
+            self._transitions.prepared(attempt.live, attempt.n, encode(changed))
+        return changed
+
+    def _context(self, attempt: Attempt, call: Call | None) -> TaskContext:
+        live, task = attempt.live, attempt.live.tasks[attempt.n]
+        try:
+            params = task.params if call is None else call.params(task.params)
+        except DoesNotFit as error:
+            raise bad_input("params", error) from None
+        return TaskContext(
+            task=task,
+            attempt=live.attempt(attempt.n),
+            params=params,
+            results={live.tasks[n].key: live.outcome(n) for n in live.plan.dependencies[attempt.n]},
+            answer=live.answers.get(attempt.n),
+            origin=live.tree.origin,
+            user_id=task.user_id,
+            idempotency_key=f"{task.id}:{live.run}",
+            reporter=partial(self._report, attempt),
+        )
+
+    def _report(self, attempt: Attempt, progress: float, message: str | None) -> None:
+        if threading.get_ident() != self._thread:
+            self._loop.call_soon_threadsafe(self._report, attempt, progress, message)
+            return
+        at = self._loop.time()
+        if attempt.live.running.get(attempt.n) is attempt and at - attempt.reported_at >= PROGRESS_INTERVAL:
+            attempt.reported_at = at
+            self._transitions.progressed(attempt.live, attempt.n, progress, message)
+            self._due()
+
+    async def _wrapped(self, task: Task, call: Call, inputs: dict[str, Any], context: TaskContext) -> Any:
+        async def innermost() -> Any:
+            return await call.invoke(inputs, context)
+
+        chain: CallNext = innermost
+        for policy, options in reversed(self._chain(task)):
+            chain = partial(policy.around, chain, context, options)
+        return await chain()
+
+    def _chain(self, task: Task) -> list[tuple[Policy, Any]]:
+        """The policies of a task with their options, outermost first: its own before those of the configuration."""
+        chain = []
+        defaults = {**self._settings.policies, **self._settings.executor_policies.get(task.executor or "", EMPTY)}
+        for name, raw in {**defaults, **task.policies}.items():
+            policy = self._host.policies.get(name)
+            if policy is None:
+                raise TaskFailed(missing_policy(name, self._host), error="bad_input")
+            try:
+                chain.append((policy, policy_options(policy, raw)))
+            except DoesNotFit as error:
+                raise bad_input(f"policies.{name}", error) from None
+        return sorted(chain, key=lambda entry: (entry[0].order, entry[0].name))
+
+    def _checked(self, result: Any) -> Json:
+        if result is None:
+            return None
+        try:
+            return checked(result, self._settings.max_depth)
+        except BadValue as bad:
+            message = f"the result cannot be stored, {bad}"
+            raise TaskFailed(message, error="bad_result", details={"path": bad.path, "rule": bad.rule}) from None
+
+    def _encoded(self, result: Json) -> bytes:
+        encoded = encode(result)
+        if len(encoded) > self._settings.max_result_bytes:
+            bound = self._settings.max_result_bytes
+            rule = f"it has {len(encoded):,} bytes, and at most {bound:,} are stored (max_result_bytes)"
+            raise TaskFailed(f"the result is too large: {rule}", error="bad_result", details={"path": "", "rule": rule})
+        return encoded
+
+
+def policy_options(policy: Policy, raw: Any) -> Any:
+    """A policy's options from what a task or the configuration says.
+
+    Raises:
+        DoesNotFit: They do not fit.
+    """
+    if policy.options is None:
+        return structurer(dict[str, Any])(raw)
+    return structurer(policy.options)(dict(raw) if isinstance(raw, Mapping) else raw)
+
+
+def describe(error: BaseException) -> dict[str, Json]:
+    """An exception as a task's `error`."""
+    if isinstance(error, TaskFailed):
+        return {"code": error.error, "message": _told(error.message), "details": _told(error.details)}
+    name = type(error).__name__
+    text = _told(str(error))
+    return {"code": "failed", "message": f"{name}: {text}" if text else name, "details": {"exception": name}}
+
+
+def _told(value: Any) -> Json:
+    """What an executor says of its failure, as far as it can be stored."""
+    try:
+        return checked(value)
+    except BadValue:
+        return repr(value).encode("ascii", "backslashreplace").decode()
+
+
+def _look_up(live: LiveTree, task: Task, key: str, path: str) -> Json:
+    """The value of a reference."""
+    n = live.number(key)
+    if live.state[n] != COMPLETED and not live.plan.dependencies[task.n][n]:
+        return None
+    try:
+        return references.point(live.outcome(n), path)
+    except LookupError as error:
+        message = f"the result of {key!r} has no part {path!r}: {error.args[0]}"
+        raise TaskFailed(message, error="reference_missing", details={"key": key, "path": path}) from None

@@ -1,0 +1,260 @@
+"""The schedule: decides what is ready, what starts, what is skipped, and when a tree is over.
+
+Pure: what happened goes in, what has to happen comes out. No I/O, no clock, no asyncio; nothing is read again or searched when
+a task ends, so that a whole tree costs O(V+E).
+
+Order: priorities are strict over all trees; within a priority trees take turns; within a tree the task that became ready first
+goes first. A task whose executor is at its limit is passed over and comes back to the front of its tree.
+
+In: `add`, `settled`, `released`, `waiting`, `again`, `cancelled`, `remove`. Out: the `End`s that follow from what went in, and
+`claims`, the tasks to start now. A tree is over when its `open` has come down to nought.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+from apflow.plan import NOBODY, Plan
+from apflow_hookspecs import Task
+
+# A task's state, as the schedule sees it. A group is pending until it ends.
+PENDING, READY, RUNNING, WAITING, COMPLETED, SKIPPED, CANCELLED, FAILED, HELD = range(9)
+"""HELD is pending and not asked to run. The ends are in the order in which a group takes its own from those under it."""
+
+STATUSES = {WAITING: "waiting", COMPLETED: "completed", SKIPPED: "skipped", CANCELLED: "cancelled", FAILED: "failed"}
+STATES = {status: state for state, status in STATUSES.items()}
+PRIORITIES = 10
+
+C = TypeVar("C", bound="Course")
+
+End = tuple[int, int, int | None]
+"""(n, state, cause): a task that ends without having run, or a group; the cause is the task that did not complete."""
+
+
+class Course:
+    """One tree on its way through the schedule: what has become of each task so far.
+
+    Args:
+        plan: Its order graph.
+        tasks: By number; only `priority`, `executor` and `status` are read, once.
+        scope: Numbers of the working tasks that were asked to run; None is all.
+    """
+
+    def __init__(self, plan: Plan, tasks: Sequence[Task], scope: Collection[int] | None = None) -> None:
+        self.plan = plan
+        self.executors = [task.executor or "" for task in tasks]
+        self.priorities = bytes(task.priority for task in tasks)
+        self.state = bytearray(plan.size)
+        self.waits = plan.waits.copy()
+        self.under = plan.under.copy()
+        self.worst = bytearray([COMPLETED]) * plan.size
+        self.begun = bytearray(plan.size)
+        """Whether something under a task was claimed: then a group is in progress."""
+        self.ready: dict[int, deque[int]] = {}
+        """Ready tasks by priority, first in, first out."""
+        self.open = plan.size
+        """How many tasks have yet to settle until the tree is over."""
+        held = [] if scope is None else [t.n for t in tasks if t.status == "pending" and t.executor and t.n not in scope]
+        if held:
+            self._hold(held)
+        for n in plan.groups:
+            self.begun[n] = tasks[n].status == "in_progress"
+
+    def _hold(self, held: list[int]) -> None:
+        """Tasks that were not asked to run keep every group above them open; none of these counts for the end of the tree."""
+        seen = set()
+        for start in held:
+            n = start
+            while n >= 0 and n not in seen:
+                seen.add(n)
+                if n == start or n in self.plan.groups:
+                    self.open -= self.state[n] != HELD
+                    self.state[n] = HELD
+                n = self.plan.parents[n]
+
+    def begin(self, n: int) -> list[int]:
+        """A task was claimed: the groups above it that begin with it."""
+        begun, groups = self.begun, []
+        n = self.plan.parents[n]
+        while n >= 0 and not begun[n]:
+            begun[n] = 1
+            if n in self.plan.groups:
+                groups.append(n)
+            n = self.plan.parents[n]
+        return groups
+
+
+class Schedule(Generic[C]):
+    """All trees that run, and the slots that they share.
+
+    Args:
+        max_concurrency: Tasks that may run at once.
+        limits: Tasks of an executor that may run at once, by executor id.
+    """
+
+    def __init__(self, max_concurrency: int, limits: Mapping[str, int] | None = None) -> None:
+        self.free = max_concurrency
+        self.limits = dict(limits or {})
+        self._room = dict(self.limits)
+        self._rings: list[deque[C]] = [deque() for _ in range(PRIORITIES)]
+        self._parked: dict[str, list[deque[tuple[C, int]]]] = {
+            executor: [deque() for _ in range(PRIORITIES)] for executor in self.limits
+        }
+
+    def add(self, course: C, tasks: Iterable[Task]) -> list[End]:
+        """Take a tree in, as its tasks stand; the ends are those that follow from it, in order."""
+        ends: list[End] = []
+        state, waits, groups = course.state, course.waits, course.plan.groups
+        known = [(task.n, STATES[task.status]) for task in tasks if task.status in STATES and task.executor is not None]
+        for n, was in known:
+            state[n] = was
+        for n, was in known:
+            if was != WAITING:
+                self._settle(course, n, was, ends)
+        for n in range(course.plan.size):
+            if state[n] == PENDING and waits[n] == 0 and n not in groups:
+                self._push(course, n)
+        return ends
+
+    def settled(self, course: C, n: int, state: int) -> list[End]:
+        """A running or waiting task ended; the slot of a running one is given back by `released`."""
+        ends: list[End] = []
+        course.state[n] = state
+        self._settle(course, n, state, ends)
+        return ends
+
+    def released(self, course: C, n: int) -> None:
+        """A claimed task holds its slot no longer."""
+        self.free += 1
+        executor = course.executors[n]
+        if executor in self._room:
+            self._room[executor] += 1
+            self._unpark(executor)
+
+    def waiting(self, course: C, n: int) -> None:
+        """A running task waits, for an answer or an instant."""
+        course.state[n] = WAITING
+
+    def again(self, course: C, n: int) -> None:
+        """A waiting or running task is ready once more: its time came, it was answered, or its attempt was lost."""
+        self._push(course, n)
+
+    def cancelled(self, course: C, numbers: Iterable[int]) -> tuple[list[End], list[int]]:
+        """Cancel tasks: the ends of those that do not run and of what follows, and the numbers of those that do run."""
+        ends: list[End] = []
+        running: list[int] = []
+        state, groups = course.state, course.plan.groups
+        for n in numbers:
+            if n in groups or COMPLETED <= state[n] <= FAILED:
+                continue
+            if state[n] == RUNNING:
+                running.append(n)
+                continue
+            course.open += state[n] == HELD
+            state[n] = CANCELLED
+            ends.append((n, CANCELLED, None))
+        for n, _, _ in ends.copy():
+            self._settle(course, n, CANCELLED, ends)
+        return ends, running
+
+    def remove(self, course: C) -> None:
+        """Forget a tree: nothing of it starts any more. Slots of its running tasks are still given back by `released`."""
+        for priority, queue in course.ready.items():
+            if queue:
+                queue.clear()
+                self._rings[priority].remove(course)
+        if course.open:
+            course.state = course.state.replace(bytes([READY]), bytes([PENDING]))
+
+    def claims(self) -> list[tuple[C, int]]:
+        """Start these now, in this order; their slots are taken."""
+        starts: list[tuple[C, int]] = []
+        for priority, ring in enumerate(self._rings):
+            while ring and self.free > 0:
+                course = ring.popleft()
+                queue = course.ready[priority]
+                n = queue.popleft()
+                if queue:
+                    ring.append(course)
+                if course.state[n] != READY:
+                    continue  # cancelled while it was queued
+                executor = course.executors[n]
+                if executor in self._room:
+                    if self._room[executor] <= 0:
+                        self._parked[executor][priority].append((course, n))
+                        continue
+                    self._room[executor] -= 1
+                course.state[n] = RUNNING
+                self.free -= 1
+                starts.append((course, n))
+        return starts
+
+    def _push(self, course: C, n: int, *, front: bool = False) -> None:
+        course.state[n] = READY
+        priority = course.priorities[n]
+        queue = course.ready.get(priority)
+        if queue is None:
+            queue = course.ready[priority] = deque()
+        if not queue:
+            self._rings[priority].append(course)
+        if front:
+            queue.appendleft(n)
+        else:
+            queue.append(n)
+
+    def _unpark(self, executor: str) -> None:
+        for queue in self._parked[executor]:
+            while queue:
+                course, n = queue.popleft()
+                if course.state[n] == READY:
+                    self._push(course, n, front=True)
+                    return
+
+    def _settle(self, course: C, n: int, end: int, ends: list[End]) -> None:
+        """Carry one end on to all that follows from it: dependents, groups above, and theirs in turn."""
+        plan, state, waits, under, worst = course.plan, course.state, course.waits, course.under, course.worst
+        optional = plan.optional
+        trail = [(n, end)]
+        while trail:
+            n, end = trail.pop()
+            course.open -= 1
+            for m in plan.required[n]:
+                waits[m] -= 1
+                if state[m] != PENDING:
+                    continue
+                if end != COMPLETED:
+                    state[m] = SKIPPED
+                    ends.append((m, SKIPPED, n))
+                    trail.append((m, SKIPPED))
+                elif not waits[m]:
+                    self._push(course, m)
+            for m in optional.get(n, NOBODY) if optional else NOBODY:
+                waits[m] -= 1
+                if not waits[m] and state[m] == PENDING:
+                    self._push(course, m)
+            worst[n] = max(worst[n], end)
+            if n in plan.groups:
+                self._ascend(course, n, ends, trail)
+            else:
+                under[n] -= 1
+                if not under[n]:
+                    self._ascend(course, n, ends, trail)
+
+    @staticmethod
+    def _ascend(course: C, n: int, ends: list[End], trail: list[tuple[int, int]]) -> None:
+        """All under a task has settled: tell its parent, and go on upwards while that was the last it waited for."""
+        plan, under, worst = course.plan, course.under, course.worst
+        while (parent := plan.parents[n]) >= 0:
+            worst[parent] = max(worst[parent], worst[n])
+            under[parent] -= 1
+            if under[parent]:
+                return
+            n = parent
+            if n in plan.groups:
+                course.open += course.state[n] == HELD
+                course.state[n] = worst[n]
+                ends.append((n, worst[n], None))
+                trail.append((n, worst[n]))
+                return

@@ -1,0 +1,241 @@
+"""JSON values into the types that a signature or an attrs class asks for, strictly: `"3"` is not 3 and `true` is not 1.
+
+JSON's own types are checked right here; attrs classes, enums, literals, dates and whatever else goes by cattrs, which is
+imported when the first type needs it.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from cattrs import Converter
+
+T = TypeVar("T")
+
+PLAIN: dict[Any, tuple[tuple[type, ...], str]] = {
+    str: ((str,), "text"),
+    int: ((int,), "an integer"),
+    float: ((float, int), "a number"),
+    bool: ((bool,), "true or false"),
+    dict: ((dict,), "an object"),
+    list: ((list,), "an array"),
+    type(None): ((type(None),), "null"),
+}
+"""JSON's own types: what a value may be, and how a message calls it."""
+
+ANYTHING = (Any, object)
+
+
+@frozen
+class Misfit:
+    """One place where a value does not fit its type.
+
+    Args:
+        path: With dots, from the value: `.address.0`; empty for the value itself.
+        rule: What it breaks.
+        value: What stands there.
+    """
+
+    path: str
+    rule: str
+    value: Any
+
+
+class DoesNotFit(ValueError):
+    """A value does not fit the type that is asked for."""
+
+    def __init__(self, misfits: tuple[Misfit, ...]) -> None:
+        super().__init__("; ".join(f"{misfit.path.lstrip('.') or 'it'}: {misfit.rule}" for misfit in misfits))
+        self.misfits = misfits
+
+
+def structure(value: Any, cls: type[T]) -> T:
+    """A value as an instance of a type.
+
+    Raises:
+        DoesNotFit: It cannot be; every misfit is named.
+    """
+    result: T = structurer(cls)(value)
+    return result
+
+
+def structurer(annotation: Any) -> Callable[[Any], Any]:
+    """What turns a value into a type's, or raises `DoesNotFit`; made once per type."""
+    if annotation in ANYTHING:
+        return _as_it_is
+    members = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    plain = [PLAIN.get(_bare(member)) for member in members]
+    if None not in plain:
+        return _plain(tuple(entry for entry in plain if entry is not None))
+    return _by_cattrs(annotation)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _bare(member: Any) -> Any:
+    """`dict` for `dict[str, Any]`, `list` for `list[Any]`: nothing inside them needs a look."""
+    origin = get_origin(member)
+    if origin in (dict, Mapping) and get_args(member) in ((str, Any), (str, object)):
+        return dict
+    if origin is list and get_args(member)[0] in ANYTHING:
+        return list
+    return member
+
+
+def _plain(entries: tuple[tuple[tuple[type, ...], str], ...]) -> Callable[[Any], Any]:
+    allowed = frozenset(kind for kinds, _ in entries for kind in kinds)
+    rule = "must be " + " or ".join(name for _, name in entries)
+    to_float = float in allowed and int in allowed and (((int,), "an integer") not in entries)
+
+    def check(value: Any) -> Any:
+        if type(value) not in allowed:
+            raise DoesNotFit((Misfit("", rule, value),))
+        return float(value) if to_float and type(value) is int else value
+
+    return check
+
+
+def _by_cattrs(annotation: Any) -> Callable[[Any], Any]:
+    hook = _converter().get_structure_hook(annotation)
+
+    def convert(value: Any) -> Any:
+        try:
+            return hook(value, annotation)
+        except Exception as error:
+            raise DoesNotFit(tuple(_misfits(error, "", value))) from error
+
+    return convert
+
+
+@cache
+def _converter() -> Converter:
+    from cattrs import Converter  # noqa: PLC0415 - a tenth of a second that most starts can do without
+    from cattrs.strategies import configure_union_passthrough  # noqa: PLC0415
+
+    converter = Converter(forbid_extra_keys=True)
+    for kind in (str, int, float, bool):
+        converter.register_structure_hook(kind, lambda value, kind: structurer(kind)(value))
+    converter.register_structure_hook_factory(_takes_an_array, _array_hook(converter))
+    converter.register_structure_hook_func(lambda annotation: get_origin(annotation) == Literal, _literal)
+    configure_union_passthrough(str | int | float | bool | None, converter)
+    _register_text_forms(converter)
+    return converter
+
+
+ARRAYS: dict[Any, Callable[[Iterator[Any]], Any]] = {list: list, tuple: tuple, set: set, frozenset: frozenset, Sequence: list}
+
+
+def _takes_an_array(annotation: Any) -> bool:
+    return (get_origin(annotation) or annotation) in ARRAYS
+
+
+def _literal(value: Any, annotation: Any) -> Any:
+    for allowed in get_args(annotation):
+        if value == allowed and type(value) is type(allowed):
+            return value
+    raise DoesNotFit((Misfit("", f"must be one of {', '.join(map(repr, get_args(annotation)))}", value),))
+
+
+def _array_hook(converter: Converter) -> Callable[[Any], Callable[[Any, Any], Any]]:
+    def factory(annotation: Any) -> Callable[[Any, Any], Any]:
+        origin, arguments = get_origin(annotation) or annotation, get_args(annotation)
+        fixed = origin is tuple and ... not in arguments
+        hooks = [converter.get_structure_hook(argument) for argument in arguments if argument is not ...]
+
+        def convert(value: Any, _: Any) -> Any:
+            if not isinstance(value, list | tuple):
+                raise DoesNotFit((Misfit("", "must be an array", value),))
+            if fixed and len(value) != len(hooks):
+                raise DoesNotFit((Misfit("", f"must be an array of {len(hooks)}", value),))
+            return ARRAYS[origin](_items(value, [*hooks, *hooks[-1:] * (len(value) - len(hooks))], arguments))
+
+        return convert
+
+    return factory
+
+
+def _items(values: Any, hooks: list[Any], arguments: tuple[Any, ...]) -> Iterator[Any]:
+    if not hooks:
+        yield from values
+        return
+    misfits: list[Misfit] = []
+    for index, (value, hook) in enumerate(zip(values, hooks, strict=False)):
+        try:
+            yield hook(value, arguments[index] if index < len(arguments) and arguments[index] is not Ellipsis else arguments[0])
+        except Exception as error:  # noqa: BLE001 - as in `_by_cattrs`
+            misfits.extend(_misfits(error, f".{index}", value))
+    if misfits:
+        raise DoesNotFit(tuple(misfits))
+
+
+def _register_text_forms(converter: Converter) -> None:
+    """Types that JSON writes as text."""
+    import datetime as dt  # noqa: PLC0415 - with cattrs
+    import pathlib  # noqa: PLC0415
+    import uuid  # noqa: PLC0415
+
+    forms: dict[Any, tuple[Callable[[str], Any], str]] = {
+        dt.datetime: (dt.datetime.fromisoformat, "a date and time (RFC 3339)"),
+        dt.date: (dt.date.fromisoformat, "a date (RFC 3339)"),
+        pathlib.Path: (pathlib.Path, "a path"),
+        uuid.UUID: (uuid.UUID, "a UUID"),
+    }
+    for kind, (parse, name) in forms.items():
+        converter.register_structure_hook(kind, _from_text(parse, name))
+
+
+def _from_text(parse: Callable[[str], Any], name: str) -> Callable[[Any, Any], Any]:
+    def convert(value: Any, _: Any) -> Any:
+        if isinstance(value, str):
+            try:
+                return parse(value)
+            except ValueError:
+                pass
+        raise DoesNotFit((Misfit("", f"must be {name}", value),))
+
+    return convert
+
+
+def _misfits(error: BaseException, path: str, value: Any) -> Iterator[Misfit]:
+    """What cattrs' tree of errors says, place by place."""
+    from cattrs import errors  # noqa: PLC0415 - it raised one
+
+    if isinstance(error, DoesNotFit):
+        for misfit in error.misfits:
+            yield Misfit(path + misfit.path, misfit.rule, misfit.value)
+    elif isinstance(error, errors.ForbiddenExtraKeysError):
+        for name in sorted(error.extra_fields):
+            yield Misfit(f"{path}.{name}", "there is no such field", value.get(name))
+    elif isinstance(error, errors.ClassValidationError | errors.IterableValidationError):
+        if not isinstance(value, Mapping | list | tuple):
+            yield Misfit(path, "must be an object", value)
+            return
+        for inner in error.exceptions:
+            step = _step(inner)
+            missing = step is not None and isinstance(inner, KeyError) and isinstance(value, Mapping) and step not in value
+            if missing:
+                yield Misfit(f"{path}.{step}", "is missing", None)
+            else:
+                part = value.get(step, value) if isinstance(value, Mapping) else value
+                yield from _misfits(inner, path if step is None else f"{path}.{step}", part)
+    elif isinstance(error, TypeError | AttributeError) and not isinstance(value, Mapping):
+        yield Misfit(path, "must be an object", value)
+    else:
+        yield Misfit(path, " ".join(str(error).split()) or type(error).__name__, value)
+
+
+def _step(error: BaseException) -> Any:
+    """The attribute or key at which an error arose, as cattrs notes it on the exception."""
+    for note in getattr(error, "__notes__", ()):
+        for attribute in ("name", "index"):
+            if hasattr(note, attribute):
+                return getattr(note, attribute)
+    return None

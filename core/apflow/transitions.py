@@ -1,0 +1,276 @@
+"""What happens to tasks, written down: every transition becomes rows of the open batch, and after the commit part of the tree.
+
+The schedule is told at once, for it only decides; nothing is shown to anybody before it is stored.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from apflow import schedule as states
+from apflow.live import LiveTree
+from apflow.schedule import End, Schedule
+from apflow.values import decode, encode
+from apflow_hookspecs import Batch, Change, Json, TaskStatus, TaskTree, Wait
+
+STATUS = {status.value: status for status in TaskStatus}
+ERRORS = {
+    states.SKIPPED: ("dependency_failed", "a task that it requires did not complete"),
+    states.CANCELLED: ("cancelled", "it was cancelled"),
+}
+
+
+def now() -> int:
+    """The present instant, in microseconds since 1970 UTC."""
+    return time.time_ns() // 1000
+
+
+class Transitions:
+    """The open batch, and the schedule that it follows."""
+
+    def __init__(self, schedule: Schedule[LiveTree]) -> None:
+        self.schedule = schedule
+        self.batch = Batch()
+        self.ended: list[LiveTree] = []
+        """Trees whose run comes to its end with the open batch."""
+
+    def take(self) -> tuple[Batch, list[LiveTree]]:
+        """Close the open batch, and open the next."""
+        batch, ended = self.batch, self.ended
+        self.batch, self.ended = Batch(), []
+        return batch, ended
+
+    def change(self, live: LiveTree) -> Change:
+        """A tree's part of the open batch."""
+        change = self.batch.changes.get(live.tree.id)
+        if change is None:
+            change = self.batch.changes[live.tree.id] = Change(live.token, live.run)
+        return change
+
+    def event(
+        self, live: LiveTree, type_: str, n: int | None, status: str, at: int, *,
+        attempt: int = 0, actor: str | None = None, data: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """Number an event and add it to the open batch."""
+        live.last_event += 1
+        self.change(live).events.append((live.last_event, type_, n, status, at, attempt, actor, data))
+
+    def created(self, tree: TaskTree, actor: str | None) -> None:
+        """A new tree, to be stored."""
+        tree.last_event = 1
+        self.batch.trees.append(tree)
+        change = self.batch.changes[tree.id] = Change(tree.token, tree.run)
+        change.events.append((1, "tree_created", None, "pending", tree.created_at, 0, actor, {"tasks": len(tree)}))
+
+    def requested(self, live: LiveTree, actor: str | None) -> None:
+        """Its execution was asked for: the schedule takes it in."""
+        at = now()
+        live.run += 1
+        change = self.change(live)
+        change.run = live.run
+        change.tree.update(status="in_progress", status_at=at, run=live.run, requested_at=at)
+        self.event(live, "tree_started", None, "in_progress", at, actor=actor)
+        self.take_in(live, at)
+
+    def take_in(self, live: LiveTree, at: int) -> None:
+        """Hand a tree to the schedule, and write what follows from its tasks' states."""
+        self._ends(live, self.schedule.add(live, live.tasks), at)
+        self._look(live, at)
+
+    def claimed(self, live: LiveTree, n: int, at: int) -> None:
+        """Pending → in_progress, and the groups that begin with it."""
+        change = self.change(live)
+        for group in live.begin(n):
+            change.moves.append((group, "pending", "in_progress", at, 0, 0, None, None, None))
+            self.event(live, "task_started", group, "in_progress", at)
+        attempt = live.attempt(n)
+        change.claims.append((n, attempt, at))
+        live.last_event += 1
+        change.events.append((live.last_event, "task_started", n, "in_progress", at, attempt, None, None))
+
+    def completed(self, live: LiveTree, n: int, result: Json, encoded: bytes) -> None:
+        """in_progress → completed, and what follows."""
+        at = now()
+        change = self.change(live)
+        change.completions.append((n, at, encoded))
+        live.last_event += 1
+        change.events.append((live.last_event, "task_settled", n, "completed", at, live.attempt(n), None, None))
+        live.results[n] = result
+        self.schedule.released(live, n)
+        ends = self.schedule.settled(live, n, states.COMPLETED)
+        if ends:
+            self._ends(live, ends, at)
+        if not live.open or live.waiting:
+            self._look(live, at)
+
+    def failed(self, live: LiveTree, n: int, error: Mapping[str, Json], *, was: str = "in_progress") -> None:
+        """→ failed, or cancelled where the error's code says so, and what follows."""
+        at = now()
+        state = states.CANCELLED if error["code"] in ("cancelled", "abandoned") else states.FAILED
+        self._move(live, n, was, states.STATUSES[state], at, error=error)
+        if was == "in_progress":
+            self.schedule.released(live, n)
+        live.waiting.discard(n)
+        self._ends(live, self.schedule.settled(live, n, state), at)
+        self._look(live, at)
+
+    def waits(self, live: LiveTree, n: int, wait: Wait) -> None:
+        """in_progress → waiting: the slot is free, and the wait is stored."""
+        at = now()
+        written = {"kind": wait.kind, "until": wait.at, "prompt": wait.prompt, "schema": wait.schema, "answer": wait.answer}
+        self._row(live, n, "in_progress", "waiting", at, wait=encode(written))
+        self.event(live, "task_waiting", n, "waiting", at, attempt=live.attempt(n), data={"wait": written})
+        self.schedule.released(live, n)
+        self.schedule.waiting(live, n)
+        live.waiting.add(n)
+        self._look(live, at)
+
+    def resumes(self, live: LiveTree, n: int, *, type_: str = "task_resumed") -> None:
+        """Waiting → pending, ready to be claimed once more. Leaving a retry is the next attempt."""
+        at = now()
+        wait = live.tasks[n].wait
+        if wait is not None and wait.kind == "retry":
+            live.attempts[n] = live.attempt(n) + 1
+        self._row(live, n, "waiting", "pending", at)
+        self.event(live, type_, n, "pending", at, attempt=live.attempt(n))
+        self.schedule.again(live, n)
+        live.waiting.discard(n)
+        self._look(live, at)
+
+    def recovered(self, live: LiveTree, n: int, reason: str) -> None:
+        """in_progress → pending: what ran it is gone. Not an attempt."""
+        at = now()
+        live.recoveries[n] = live.recoveries.get(n, 0) + 1
+        self._row(live, n, "in_progress", "pending", at)
+        self.event(live, "task_recovered", n, "pending", at, attempt=live.attempt(n), data={"reason": reason})
+
+    def drained(self, live: LiveTree, n: int) -> None:
+        """in_progress → pending: the engine closes, and leaves the task to the next one. Neither an attempt nor a recovery."""
+        at = now()
+        self._row(live, n, "in_progress", "pending", at)
+        self.event(live, "task_resumed", n, "pending", at, attempt=live.attempt(n), data={"reason": "the engine closed"})
+
+    def kept(self, live: LiveTree, n: int, outcome: str, error: Mapping[str, Json] | None) -> None:
+        """An attempt whose place in the task's row is about to be taken goes into the history."""
+        started = live.tasks[n].started_at
+        encoded = None if error is None else encode(error)
+        self.change(live).attempts.append((n, live.attempt(n), live.run, started, now(), outcome, None, None, encoded))
+
+    def cancelled(self, live: LiveTree, numbers: Sequence[int], actor: str | None) -> list[int]:
+        """Cancel tasks: those that do not run end with this batch; the numbers of those that do are returned."""
+        at = now()
+        target = numbers[0]
+        task = live.tasks[target]
+        self.event(live, "cancel_requested", target, task.status.value, at, attempt=task.attempt, actor=actor)
+        waiting = live.waiting.intersection(numbers)
+        live.waiting -= waiting
+        ends, running = self.schedule.cancelled(live, numbers)
+        live.cancelling.update(running)
+        self._ends(live, ends, at, waiting)
+        self._look(live, at)
+        return running
+
+    def progressed(self, live: LiveTree, n: int, progress: float, message: str | None) -> None:
+        """An executor told how far it is."""
+        data = {"progress": progress, "message": message}
+        self.change(live).updates.append((n, {"progress": progress}))
+        self.event(live, "task_progress", n, "in_progress", now(), attempt=live.attempt(n), data=data)
+
+    def prepared(self, live: LiveTree, n: int, inputs: bytes) -> None:
+        """A hook changed the inputs of an attempt."""
+        self.change(live).updates.append((n, {"resolved": inputs}))
+
+    def _ends(self, live: LiveTree, ends: Sequence[End], at: int, waiting: set[int] | frozenset[int] = frozenset()) -> None:
+        for n, state, cause in ends:
+            task = live.tasks[n]
+            status = states.STATUSES[state]
+            if n in live.plan.groups:
+                if task.status == status:
+                    continue  # it was stored like this before the tree was taken in
+                was = "in_progress" if live.begun[n] else "pending"
+                self._move(live, n, was, status, at)
+            else:
+                code, message = ERRORS[state]
+                details = None if cause is None else {"task_id": live.tasks[cause].id, "key": live.tasks[cause].key}
+                message = message if cause is None else f"{live.tasks[cause].key!r}, which it requires, did not complete"
+                was = "waiting" if n in waiting else "pending"
+                self._move(live, n, was, status, at, error={"code": code, "message": message, "details": details})
+
+    def _move(self, live: LiveTree, n: int, was: str, status: str, at: int, *, error: Mapping[str, Json] | None = None) -> None:
+        self._row(live, n, was, status, at, error=None if error is None else encode(error))
+        data = None if error is None else {"error": error}
+        attempt = live.attempt(n) if was == "in_progress" and n not in live.plan.groups else live.tasks[n].attempt
+        self.event(live, "task_settled", n, status, at, attempt=attempt, data=data)
+
+    def _row(
+        self, live: LiveTree, n: int, was: str, status: str, at: int, *, error: bytes | None = None, wait: bytes | None = None
+    ) -> None:
+        attempt = live.attempts.get(n, 1 if was == "in_progress" and n not in live.plan.groups else live.tasks[n].attempt)
+        self.change(live).moves.append((n, was, status, at, attempt, live.recoveries.get(n, 0), None, error, wait))
+
+    def _look(self, live: LiveTree, at: int) -> None:
+        """Where the tree itself stands, after what happened to its tasks."""
+        status = self._status(live)
+        known = self.change(live).tree.get("status", live.tree.status)
+        if live.over or (live.open and status == known):
+            return
+        self.change(live).tree.update(status=status, status_at=at)
+        if not live.open:
+            live.over = True
+            self.event(live, "tree_settled", None, status, at)
+            self.ended.append(live)
+
+    @staticmethod
+    def _status(live: LiveTree) -> str:
+        state = live.state
+        if live.open:
+            idle = live.waiting and states.READY not in state and states.RUNNING not in state
+            return "waiting" if idle else "in_progress"
+        if states.FAILED in state:
+            return "failed"
+        if states.CANCELLED in state:
+            return "cancelled"
+        return "pending" if states.HELD in state else "completed"
+
+
+def show(live: LiveTree, change: Change) -> None:
+    """Bring a tree up to date with a change that was stored."""
+    tasks, run = live.tasks, change.run
+    for n, _, status, at, attempt, recoveries, _, error, wait in change.moves:
+        task = tasks[n]
+        task.status = STATUS[status]
+        task.attempt, task.recoveries, task.run, task.updated_at = attempt, recoveries, run, at
+        task.error = None if error is None else decode(error)
+        task.wait = None if wait is None else read_wait(decode(wait))
+        if status == "pending":
+            task.started_at = task.completed_at = None
+            task.progress = 0.0
+        elif status == "in_progress":
+            task.started_at = at
+        elif status != "waiting":
+            task.completed_at = at
+            task.progress = 1.0 if status == "completed" else task.progress
+    for n, fields in change.updates:
+        if "progress" in fields:
+            tasks[n].progress = fields["progress"]
+    for n, attempt, at in change.claims:
+        task = tasks[n]
+        task.status = TaskStatus.IN_PROGRESS
+        task.attempt, task.run, task.started_at, task.updated_at, task.wait = attempt, run, at, at, None
+    for n, at, _ in change.completions:
+        task = tasks[n]
+        task.status = TaskStatus.COMPLETED
+        task.result = live.results.pop(n, None)
+        task.progress = 1.0
+        task.completed_at = task.updated_at = at
+    tree = live.tree
+    for name, value in change.tree.items():
+        setattr(tree, name, STATUS[value] if name == "status" else value)
+    tree.last_event = change.events[-1][0] if change.events else tree.last_event
+
+
+def read_wait(written: Mapping[str, Any]) -> Wait:
+    """A wait from its stored form."""
+    return Wait(written["kind"], written["until"], written["prompt"], written["schema"], written["answer"])

@@ -1,0 +1,136 @@
+"""JSON at the border: what an author or an executor hands over is checked and copied before anything else sees it.
+
+msgspec encodes what passed here. By itself it would write NaN as null, bytes as base64 and sets as lists; a value that had to
+be bent in order to be stored is refused here instead, with the path to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import isfinite
+from typing import Any
+
+import msgspec
+
+from apflow_hookspecs import Json
+
+MAX_DEPTH = 64
+_INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
+
+encode = msgspec.json.Encoder().encode
+"""A value that passed `checked`, as UTF-8 bytes."""
+
+decode = msgspec.json.Decoder().decode
+"""JSON bytes as a value; integers of 64 bits stay exact."""
+
+
+class BadValue(ValueError):
+    """A value is not JSON.
+
+    Args:
+        path: JSON Pointer (RFC 6901) to the culprit.
+        rule: What it breaks.
+    """
+
+    def __init__(self, path: str, rule: str) -> None:
+        super().__init__(f"at {path or '/'}: {rule}")
+        self.path = path
+        self.rule = rule
+
+
+_Place = Any  # (place of the container, key in it), or None for the top; a path is only spelt when it is needed
+
+
+def checked(value: Any, max_depth: int = MAX_DEPTH) -> Json:
+    """A copy of a JSON value, tuples as lists; O(size), without recursion.
+
+    Raises:
+        BadValue: Something in it is not JSON, is a number that JSON or 64 bits cannot hold, is text with NUL or a lone
+            surrogate, or lies deeper than `max_depth`.
+    """
+    kind = type(value)
+    if value is None or kind is bool:
+        return value
+    if kind is not dict and kind is not list and kind is not tuple:
+        return _scalar(value, None)
+    top: list[Any] = [None]
+    # Containers still to be copied: (source, where its copy goes, key there, place, depth). Last in, first out, so that a
+    # value which contains itself runs into the depth limit before it grows.
+    open_containers: list[tuple[Any, Any, Any, _Place, int]] = [(value, top, 0, None, 1)]
+    while open_containers:
+        source, target, key, place, depth = open_containers.pop()
+        if depth > max_depth:
+            raise BadValue(_pointer(place), _too_deep(place, value, max_depth))
+        copy: Any = {} if isinstance(source, dict) else [None] * len(source)
+        target[key] = copy
+        items: Iterable[tuple[Any, Any]] = source.items() if isinstance(source, dict) else enumerate(source)
+        for name, item in items:
+            if type(name) is not int:
+                _check_name(name, place)
+            elif isinstance(source, dict):
+                raise BadValue(_pointer(place), f"the name {name!r} must be text")
+            if item is None or item is True or item is False:
+                copy[name] = item
+            elif isinstance(item, dict | list | tuple):
+                copy[name] = None  # holds its place in the order
+                open_containers.append((item, copy, name, (place, name), depth + 1))
+            else:
+                copy[name] = _scalar(item, (place, name))
+    return top[0]
+
+
+def _check_name(name: Any, place: _Place) -> None:
+    if not isinstance(name, str):
+        raise BadValue(_pointer(place), f"the name {name!r} must be text")
+    if not name.isascii() or "\0" in name:
+        _text(name, (place, name))
+
+
+def _scalar(value: Any, place: _Place) -> Json:
+    if isinstance(value, str):
+        return _text(value, place)
+    if isinstance(value, int):
+        if not _INT_MIN <= value <= _INT_MAX:
+            raise BadValue(_pointer(place), "an integer must fit into 64 bits")
+        return int(value)
+    if isinstance(value, float):
+        if not isfinite(value):
+            raise BadValue(_pointer(place), f"{value} is not a number that JSON has")
+        return float(value)
+    kind = type(value)
+    raise BadValue(_pointer(place), f"must be JSON, and is of type {kind.__module__}.{kind.__qualname__}")
+
+
+def _text(value: str, place: _Place) -> str:
+    text = value if type(value) is str else str.__str__(value)
+    if "\0" in text:
+        raise BadValue(_pointer(place), "text must not hold the character NUL")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise BadValue(_pointer(place), "text must not hold a lone surrogate") from None
+    return text
+
+
+def _pointer(place: _Place) -> str:
+    names: list[str] = []
+    while place is not None:
+        place, name = place
+        names.append(str(name).replace("~", "~0").replace("/", "~1").encode("ascii", "backslashreplace").decode())
+    return "".join(f"/{name}" for name in reversed(names))
+
+
+def _too_deep(place: _Place, top: Any, max_depth: int) -> str:
+    """Whether the value is deep or holds itself: walk down to the culprit once more and look who is met twice."""
+    names: list[Any] = []
+    while place is not None:
+        place, name = place
+        names.append(name)
+    seen = {id(top)}
+    for name in reversed(names):
+        top = top[name]
+        if id(top) in seen:
+            return "a value must not contain itself"
+        seen.add(id(top))
+    return f"must not be deeper than {max_depth}"
