@@ -1,0 +1,6 @@
+"""`python -m apflow`."""
+
+from apflow.cli import main
+
+if __name__ == "__main__":
+    main()

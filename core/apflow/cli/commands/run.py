@@ -1,0 +1,59 @@
+"""`apflow run`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from apflow.cli.commands.changes import created, timeout_option
+from apflow.cli.commands.validate import show, show_waves
+from apflow.cli.failures import ExitCode
+from apflow.cli.output import print_json
+from apflow.cli.reading import read_tasks
+from apflow.cli.session import Session, shared_options
+from apflow_hookspecs import Json
+
+if TYPE_CHECKING:
+    from apflow.engine import Engine
+
+
+@click.command("run")
+@click.argument("file", metavar="FILE|-")
+@click.option("--keep-ids", is_flag=True, help="Take the ids of the file; by default each run makes new ones.")
+@click.option("--dry-run", is_flag=True, help="Check the tasks and print the plan; nothing is stored.")
+@click.option("--max-concurrency", type=click.IntRange(1), metavar="NUMBER", help="How many tasks may run at once.")
+@timeout_option
+@shared_options
+@click.pass_context
+def run(
+    ctx: click.Context, file: str, *, keep_ids: bool, dry_run: bool, max_concurrency: int | None, timeout: float | None
+) -> None:
+    """Create the tasks of a JSON file (- is standard input), and run them to their end.
+
+    Exit code 0 when the tree completed, 1 when it did not, 2 when the tasks are refused, 130 when interrupted.
+    """
+    session: Session = ctx.obj
+    tasks = read_tasks(file)
+    if dry_run:
+        ctx.exit(_plan(session, tasks, fresh_ids=not keep_ids))
+    options: dict[str, Any] = {} if max_concurrency is None else {"max_concurrency": max_concurrency}
+
+    async def work(engine: Engine) -> ExitCode:
+        from apflow.cli.running import run_to_end  # noqa: PLC0415 - heavy
+
+        tree = await created(engine, tasks, fresh_ids=not keep_ids)
+        return await run_to_end(engine, tree["id"], within=timeout, json=session.json)
+
+    ctx.exit(session.run(work, **options))
+
+
+def _plan(session: Session, tasks: list[Json], *, fresh_ids: bool) -> ExitCode:
+    report = session.call("tasks.validate", tasks=tasks, fresh_ids=fresh_ids)
+    if session.json:
+        print_json(report)
+    else:
+        show(report)
+        if report["valid"]:
+            show_waves(report["plan"])
+    return ExitCode.DONE if report["valid"] else ExitCode.BAD_INPUT

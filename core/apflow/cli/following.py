@@ -1,0 +1,124 @@
+"""What a run shows while it goes on, in plain lines: one per event."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from attrs import frozen
+
+from apflow.cli.text import clock, escaped, moment
+from apflow_hookspecs import Event, Json
+
+
+class Follower(Protocol):
+    """Shows the events of one tree, as a context."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None: ...
+
+    def show(self, event: Event) -> None:
+        """Show what happened."""
+        ...
+
+
+def labels(tasks: Sequence[Mapping[str, Json]]) -> dict[str, str]:
+    """How each task is called in what a run shows, by id: its name, with its key where another task has the same name."""
+    names = Counter(task["name"] for task in tasks)
+    return {
+        task["id"]: escaped(task["name"] if names[task["name"]] == 1 else f"{task['name']} ({task['key']})") for task in tasks
+    }
+
+
+@frozen
+class Lines:
+    """A line for every event.
+
+    Args:
+        labels: The tasks' names, by id.
+        echo: Prints one line.
+    """
+
+    labels: Mapping[str, str]
+    echo: Callable[[str], None]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None: ...
+
+    def show(self, event: Event) -> None:
+        """Print the event's line."""
+        self.echo(f"{clock(event.at)} {self._subject(event)} {told(event)}".rstrip())
+
+    def _subject(self, event: Event) -> str:
+        return "tree" if event.task_id is None else self.labels.get(event.task_id) or escaped(event.task_id)
+
+
+class Silent:
+    """Nothing, for machines that wait for the result."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None: ...
+
+    def show(self, event: Event) -> None:
+        """Say nothing."""
+
+
+def told(event: Event) -> str:
+    """What an event says about its task or tree, as the end of a sentence."""
+    data = event.data or {}
+    match event.type:
+        case "task_started":
+            return "started" if event.attempt <= 1 else f"started, attempt {event.attempt}"
+        case "task_progress":
+            return f"{data.get('progress', 0):.0%} {escaped(data.get('message') or '')}".rstrip()
+        case "task_waiting":
+            return waits(data.get("wait") or {})
+        case "task_settled" | "tree_settled":
+            return ended(event.status, data.get("error"))
+        case _:
+            return _PLAIN.get(event.type, escaped(event.type))
+
+
+_PLAIN = {
+    "tree_created": "created",
+    "tree_started": "started",
+    "tree_archived": "archived",
+    "task_answered": "answered",
+    "task_resumed": "goes on",
+    "task_recovered": "starts again: its process was gone",
+    "task_reset": "will run again",
+    "task_updated": "changed",
+    "cancel_requested": "is to be cancelled",
+}
+
+
+def waits(wait: Mapping[str, Json]) -> str:
+    """What a task waits for; takes the JSON form of a wait."""
+    match wait.get("kind"):
+        case "input":
+            return f"waits for an answer: {escaped(wait.get('prompt') or '')}"
+        case "retry":
+            return "failed, and is tried again"
+        case _:
+            return f"waits until {moment(wait.get('until'))}"
+
+
+def ended(status: str, error: Mapping[str, Json] | None) -> str:
+    """A status, and the error that goes with it: `failed: no route to host (timeout)`."""
+    if not error:
+        return escaped(status)
+    code = error.get("code")
+    plain = {"failed", "cancelled", "dependency_failed", None}
+    return f"{escaped(status)}: {escaped(error.get('message') or '')}{'' if code in plain else f' ({escaped(code)})'}"
+
+
+def standing(task: Mapping[str, Json]) -> str:
+    """How a task stands: what it waits for, or its status with its error."""
+    return waits(task["wait"]) if task["wait"] else ended(task["status"], task["error"])

@@ -1,0 +1,104 @@
+"""The program: its groups and commands, as records, and how it ends."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from io import TextIOWrapper
+from typing import Any
+
+import click
+
+from apflow.cli.failures import ExitCode, exit_code, report, warnings_shown
+from apflow.cli.lazy import LazyCommand
+from apflow.cli.session import Session, shared_options
+from apflow_hookspecs import Command
+
+_log = logging.getLogger(__name__)
+
+COMMANDS = (
+    Command("run", "Run the tasks of a JSON file to their end.", "apflow.cli.commands.run:run"),
+    Command("tasks", "List, read, create, execute and cancel tasks.", "apflow.cli.commands.tasks:tasks"),
+    Command("executors", "Show what tasks can be made of.", "apflow.cli.commands.executors:executors"),
+    Command("plugins", "Show the plugins, their state and why.", "apflow.cli.commands.plugins:plugins"),
+    Command("db", "Look after the storage.", "apflow.cli.commands.db:db"),
+    Command("config", "Show the configuration.", "apflow.cli.commands.config:config"),
+)
+
+
+class Program(click.Group):
+    """The root of all commands: those of this package, then the plugins', all imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, ours first."""
+        return [*self.commands, *(name for name in _plugin_commands(ctx) if name not in self.commands)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One command; plugins are looked at only for a name that is not ours."""
+        own = self.commands.get(cmd_name)
+        if own is not None:
+            return own
+        record = _plugin_commands(ctx).get(cmd_name)
+        return None if record is None else LazyCommand(record)
+
+    def invoke(self, ctx: click.Context) -> None:
+        """Run the command; what it returns is nobody's business, an exit code least of all."""
+        super().invoke(ctx)
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,  # noqa: FBT001, FBT002 - click's own signature
+        **extra: Any,
+    ) -> Any:
+        """Run the program and leave with its exit code; nobody sees a traceback without `--debug`."""
+        session = extra.setdefault("obj", Session())
+        work = partial(super().main, args, prog_name, complete_var, standalone_mode=False, **extra)
+        if not standalone_mode:
+            return work()
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        with warnings_shown():
+            sys.exit(_outcome(work, session))
+
+
+def _outcome(work: Callable[[], int | None], session: Session) -> int:
+    try:
+        code = work()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_output()
+        return ExitCode.INCOMPLETE
+    except Exception as error:  # noqa: BLE001 - the last place where an error can be told in a line
+        report(error, debug=session.debug)
+        return exit_code(error)
+    return code or ExitCode.DONE
+
+
+def _forget_output() -> None:
+    # Else the interpreter complains at exit, when it flushes what nobody reads (docs.python.org, "Note on SIGPIPE").
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _plugin_commands(ctx: click.Context) -> Mapping[str, Command]:
+    return ctx.ensure_object(Session).host.commands
+
+
+@click.group(
+    cls=Program, commands=[LazyCommand(record) for record in COMMANDS], context_settings={"help_option_names": ["-h", "--help"]}
+)
+@shared_options
+@click.version_option(package_name="apflow", prog_name="apflow", message="%(prog)s %(version)s")
+@click.pass_context
+def program(ctx: click.Context) -> None:
+    """Run trees of tasks.
+
+    The options here may stand before or after the command.
+    """
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False

@@ -1,0 +1,35 @@
+"""What starting the program loads, for that is what starting it costs."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+LISTING = ["--help", "tasks --help", "run --help", "--version"]
+NOT_FOR_LISTING = {"aiosqlite", "asyncio", "cattrs", "jsonschema", "msgspec", "psutil", "rich", "sqlite3", "tomllib"}
+NOT_FOR_A_RUN = {"cattrs.gen", "jsonschema", "psutil", "rich", "unittest", "urllib.request"}
+
+
+def loaded(program, *arguments):
+    command = [program.command()[0], "-X", "importtime", "-m", "apflow", *arguments]
+    done = subprocess.run(
+        command, cwd=program.folder, env=program.environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+
+
+@pytest.mark.parametrize("arguments", LISTING)
+def test_help_loads_nothing_that_runs_trees(apflow, arguments):
+    modules = loaded(apflow, *arguments.split())
+    assert "click" in modules
+    assert not modules & NOT_FOR_LISTING
+    assert not {module for module in modules if module.startswith("apflow.cli.commands.")} & {"apflow.cli.commands.changes"}
+
+
+def test_a_run_of_one_task_loads_only_what_it_needs(apflow):
+    file = apflow.file([{"executor": "echo", "inputs": {"value": "a"}}])
+    modules = loaded(apflow, "run", file)
+    assert "apflow.manager" in modules
+    assert not modules & NOT_FOR_A_RUN
