@@ -150,12 +150,13 @@ def load_settings(
         ConfigError: Something does not fit; `problems` has all of it.
     """
     path = _file(file, env)
-    read = [*(from_file(path) if path else ()), *from_environment(env), *from_options(options)]
-    entries = [evolve(entry, path=(_top(entry.path[0]), *entry.path[1:])) for entry in read]
-    strangers = [entry for entry in entries if entry.path[0] not in NAMES]
-    tables = _table_names(plugins) if strangers else []
-    strangers = [entry for entry in strangers if entry.path[0] not in tables]
-    return _checked([entry for entry in entries if entry not in strangers], strangers, tables)
+    entries = [*(from_file(path) if path else ()), *from_environment(env), *from_options(options)]
+    if all(entry.path[0] in NAMES for entry in entries):
+        return _checked(entries, [], [])
+    tables = _table_names(plugins)
+    placed = [_placed(entry, tables) for entry in entries]
+    strangers = [entry for entry in placed if entry.path[0] not in (*NAMES, *tables)]
+    return _checked([entry for entry in placed if entry not in strangers], strangers, tables)
 
 
 def _file(file: str | PathLike[str] | None, env: Mapping[str, str]) -> Path | None:
@@ -170,12 +171,14 @@ def _file(file: str | PathLike[str] | None, env: Mapping[str, str]) -> Path | No
     return usual if usual.is_file() else None
 
 
-def _top(key: str) -> str:
-    return key if key in NAMES else normalised(key)
-
-
 def _table_names(plugins: Iterable[str] | None) -> list[str]:
     return sorted({normalised(name) for name in (plugins if plugins is not None else (found.name for found in installed()))})
+
+
+def _placed(entry: Entry, tables: list[str]) -> Entry:
+    """An entry of a plugin's table under the one spelling of the plugin's name."""
+    name = normalised(entry.path[0])
+    return evolve(entry, path=(name, *entry.path[1:])) if entry.path[0] not in NAMES and name in tables else entry
 
 
 def _checked(entries: list[Entry], strangers: list[Entry], tables: list[str]) -> Settings:
@@ -187,25 +190,24 @@ def _checked(entries: list[Entry], strangers: list[Entry], tables: list[str]) ->
             settings[name] = getattr(fields(Settings), name).converter(values[name])
         except Misfit as misfit:
             problems.append(trouble(misfit.rule, (name, *misfit.path), misfit.value, sources))
-    sections = {
-        name: rules.plain(values[name]) if isinstance(values[name], EnvText) else values[name]
-        for name in tables
-        if name in values
-    }
-    problems += [
-        trouble("must be a table", (name,), value, sources) for name, value in sections.items() if not isinstance(value, dict)
-    ]
+    sections = _sections(values, tables)
+    no_tables = {name: value for name, value in sections.items() if not isinstance(value, Mapping)}
+    problems += [trouble("must be a table", (name,), value, sources) for name, value in no_tables.items()]
     if problems:
         raise ConfigError(problems=tuple(problems))
     ignored = tuple(_ignored(entry, tables) for entry in strangers)
     return Settings(**settings, sections=sections, sources=sources, warnings=ignored)
 
 
+def _sections(values: Mapping[str, Any], tables: list[str]) -> dict[str, Any]:
+    read = {name: values[name] for name in tables if name in values}
+    return {name: rules.plain(value) if isinstance(value, EnvText) else value for name, value in read.items()}
+
+
 def _unknown(entry: Entry, tables: list[str]) -> Problem:
     nearest = get_close_matches(entry.path[0], [*NAMES, *tables], n=1)
-    advice = (
-        f"did you mean {nearest[0]}?" if nearest else "there is neither such a setting nor an installed plugin of this name"
-    )
+    neither = "there is neither such a setting nor an installed plugin of this name"
+    advice = f"did you mean {nearest[0]}?" if nearest else neither
     return trouble(f"is unknown; {advice}", entry.path, entry.value, {".".join(entry.path): entry.source})
 
 

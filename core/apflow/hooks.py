@@ -61,7 +61,7 @@ class Implementation:
         try:
             result = self.call(*arguments)
             if hasattr(result, "__await__"):
-                result = await _in_time(result, within)
+                result = await in_time(result, within)
             return read(result)
         except FOREIGN as error:
             raise HookFailed(self.plugin, self.hook, in_one_line(error)) from error
@@ -104,7 +104,13 @@ def _taking_all(found: HookImpl, offered: tuple[str, ...]) -> Callable[..., Any]
     return lambda *arguments: function(*pick(arguments))
 
 
-async def _in_time(result: Awaitable[Any], within: float | None) -> Any:
+async def in_time(result: Awaitable[Any], within: float | None) -> Any:
+    """What an awaitable gives.
+
+    Raises:
+        TimeoutError: Not within so many seconds.
+        RuntimeError: It was cancelled, and not because we were.
+    """
     import asyncio  # noqa: PLC0415 - the program shows its help without it
 
     deadline = asyncio.timeout(within)

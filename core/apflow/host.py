@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import evolve
 
-from apflow.hooks import HookFailed, Implementation, Observer, as_it_is, implementations
+from apflow.hooks import HookFailed, Implementation, Observer, as_it_is, implementations, in_time
 from apflow.loading import FOREIGN, in_one_line, load, switch_off
 from apflow.plugins import Plugin, PluginInfo, PluginState, handed_over, installed
 from apflow.provided import COMMAND, EXECUTOR, KINDS, POLICY, STORAGE, Kind, KindName
@@ -181,17 +181,12 @@ class Host:
 
     async def validate_task(self, task: Task, executor: ExecutableTask | None, tree: TaskTree) -> list[Problem]:
         """`apflow_validate_task`: what plugins have against a task. A validator that fails has something against it."""
-        problems: list[Problem] = []
-        for implementation in self._implementations["apflow_validate_task"]:
-            problems += await self._problems(implementation, task, executor, tree)
+        problems = await self._problems("apflow_validate_task", task, executor, tree)
         return [problem if problem.task is not None else evolve(problem, task=task.key) for problem in problems]
 
     async def validate_tree(self, tree: TaskTree) -> list[Problem]:
         """`apflow_validate_tree`: what plugins have against a tree as a whole."""
-        problems: list[Problem] = []
-        for implementation in self._implementations["apflow_validate_tree"]:
-            problems += await self._problems(implementation, tree)
-        return problems
+        return await self._problems("apflow_validate_tree", tree)
 
     async def before_execute(self, task: Task, inputs: dict[str, Any], context: TaskContext) -> dict[str, Any]:
         """`apflow_before_execute`: the inputs as plugins, one after the other, leave them.
@@ -262,11 +257,21 @@ class Host:
     def _observers(self) -> tuple[Observer, ...]:
         return tuple(Observer(implementation) for implementation in self._implementations["apflow_event"])
 
-    async def _problems(self, implementation: Implementation, *arguments: Any) -> list[Problem]:
-        try:
-            return await implementation.answer(*arguments, within=self._timeout, read=_problems)
-        except HookFailed as failure:
-            return [Problem(f"plugin {failure.plugin!r} could not check it: {failure.reason}", code=PermissionDenied.code)]
+    async def _problems(self, hook: str, *arguments: Any) -> list[Problem]:
+        problems: list[Problem] = []
+        for implementation in self._implementations[hook]:
+            try:
+                # Per task and validator, so a plain function costs its call and nothing else.
+                found = implementation.call(*arguments)
+                if found is None or found == ():
+                    continue
+                if hasattr(found, "__await__"):
+                    found = await in_time(found, self._timeout)
+                problems += _checked(found)
+            except FOREIGN as error:
+                why = f"plugin {implementation.plugin!r} could not check it: {in_one_line(error)}"
+                problems.append(Problem(why, code=PermissionDenied.code))
+        return problems
 
     async def _shut_down(self, engine: Engine, plugins: Container[str]) -> None:
         for implementation in self._implementations["apflow_shutdown"]:
@@ -316,7 +321,7 @@ class Host:
         )
 
 
-def _problems(answer: Iterable[Problem] | None) -> list[Problem]:
+def _checked(answer: Iterable[Problem] | None) -> list[Problem]:
     problems = [] if answer is None else list(answer)
     for problem in problems:
         if not isinstance(problem, Problem):

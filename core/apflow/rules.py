@@ -70,15 +70,18 @@ def count_or_none(value: Any) -> int:
 
 def duration(value: Any) -> float:
     """Seconds, more than 0; `inf` is for ever."""
-    number = _seconds(value)
-    if number == 0:
+    number = plain(value)
+    if not _is_number(number) or not number > 0:
         raise Misfit("must be a number of seconds above 0", number)
-    return number
+    return float(number)
 
 
 def duration_or_none(value: Any) -> float:
     """Seconds, at least 0; `inf` is for ever."""
-    return _seconds(value)
+    number = plain(value)
+    if not _is_number(number) or not number >= 0:
+        raise Misfit("must be a number of seconds, at least 0", number)
+    return float(number)
 
 
 def flag(value: Any) -> bool:
@@ -156,11 +159,8 @@ def _whole(value: Any, minimum: int) -> int:
     return number
 
 
-def _seconds(value: Any) -> float:
-    number = plain(value)
-    if type(number) not in (int, float) or not number >= 0:
-        raise Misfit("must be a number of seconds, at least 0", number)
-    return float(number)
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _options(value: Any) -> dict[str, Any]:

@@ -110,7 +110,9 @@ def masked(path: tuple[str, ...], value: Any) -> Any:
 
 def trouble(rule: str, path: tuple[str, ...], value: Any, sources: Mapping[str, str]) -> Problem:
     """What is wrong with a value, with its key, the rule and where it came from."""
-    return Problem(f"{rule} (from {source_of(sources, path)})", field=".".join(path), value=masked(path, value))
+    source = source_of(sources, path)
+    told = rule if source == DEFAULT else f"{rule} (from {source})"
+    return Problem(told, field=".".join(path), value=masked(path, value))
 
 
 def _leaves(table: Mapping[str, Any], source: str, path: tuple[str, ...] = ()) -> Iterator[Entry]:

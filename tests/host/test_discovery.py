@@ -1,4 +1,5 @@
 import logging
+import subprocess
 import sys
 
 import pytest
@@ -166,3 +167,9 @@ def test_an_instance_can_be_behind_an_entry_point(install, discover):
     (plugin,) = discover().plugins
     assert plugin.state is PluginState.ON
     assert not sys.modules[module].made
+
+
+def test_hosting_loads_nothing_heavy():
+    code = "import sys, apflow.host, apflow.known; apflow.host.Host(); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert not {"cattrs", "msgspec", "tomllib", "click", "rich", "platformdirs"} & set(loaded)
