@@ -61,7 +61,9 @@ class MemoryStorage:
     async def commit(self, batch: Batch) -> Committed:
         self._check_open()
         inserted = {tree.id: TreeRow.of(tree, self._last_number + place) for place, tree in enumerate(batch.trees, 1)}
-        committed = Committed(self._lost(batch, inserted), self._taken(batch), self._records.stale(batch.records))
+        taken = self._taken(batch)
+        lost = [id for id in self._losing(batch, inserted) if id not in taken]
+        committed = Committed(tuple(lost), taken, self._records.stale(batch.records))
         if committed:
             self._write(batch, inserted)
         return committed
@@ -77,7 +79,7 @@ class MemoryStorage:
                 inserted.update(ids)
         return taken
 
-    def _lost(self, batch: Batch, inserted: dict[str, TreeRow]) -> tuple[str, ...]:
+    def _losing(self, batch: Batch, inserted: dict[str, TreeRow]) -> Iterable[str]:
         known = {**self._trees, **inserted} if inserted else self._trees
         lost = dict.fromkeys(id for id, change in batch.changes.items() if not _fits(known.get(id), change))
         deleted: set[str] = set()
@@ -87,7 +89,7 @@ class MemoryStorage:
                 lost[id] = None
             if numbers is None:
                 deleted.add(id)
-        return tuple(lost)
+        return lost
 
     def _write(self, batch: Batch, inserted: dict[str, TreeRow]) -> None:
         for record in batch.records:

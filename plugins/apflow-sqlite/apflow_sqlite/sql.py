@@ -136,7 +136,10 @@ tasks.row BETWEEN
     CASE trees.number WHEN :number THEN :after ELSE trees.number << 32 END AND trees.number << 32 | 0xffffffff
 AND trees.number <= :number
 """
-FIND_ROOTS = "tasks.row = trees.number << 32 | trees.root AND (trees.number < :number OR tasks.row >= :after)"
+FIND_ROOTS = """
+tasks.row = trees.number << 32 | trees.root
+AND trees.number <= :number AND (trees.number < :number OR tasks.row >= :after)
+"""
 FIND_ORDER = "ORDER BY trees.number DESC, tasks.row LIMIT :limit"
 COUNT = "FROM trees CROSS JOIN tasks WHERE tasks.row BETWEEN trees.number << 32 AND trees.number << 32 | 0xffffffff"
 COUNT_ROOTS = "FROM trees JOIN tasks ON tasks.row = trees.number << 32 | trees.root WHERE true"
