@@ -1,0 +1,1 @@
+"""What a task costs: the engine beside the limit. `python -m benchmarks --help`."""
