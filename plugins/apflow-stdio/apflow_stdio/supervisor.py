@@ -176,8 +176,10 @@ class Supervisor:
 def limit_to(kind: int, limit: int) -> None:
     """Lower a limit of this process; a lower one stays."""
     _, hard = resource.getrlimit(kind)
-    lowest = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-    resource.setrlimit(kind, (lowest, lowest))
+    soft = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    # Of processor time the softer limit is told by a signal of its own, the harder one by SIGKILL.
+    room = kind == resource.RLIMIT_CPU and soft != hard
+    resource.setrlimit(kind, (soft, soft + room))
 
 
 def prctl(option: int, value: int) -> bool:
