@@ -58,11 +58,17 @@ class TaskCreator:
             ApflowError: Something is wrong with the array; `problems` tells all of it, at most 20, and nothing is stored. Its
                 class is that of the problems where they are of one kind, else `InvalidTask`.
         """
+        return (await self.create(tasks, caller=caller, fresh_ids=fresh_ids, execute=execute)).tree
+
+    async def create(
+        self, tasks: Sequence[Mapping[str, Any]], *, caller: Caller = LOCAL, fresh_ids: bool = False, execute: bool = False
+    ) -> Draft:
+        """As `create_task_tree_from_array`; the draft has the stored tree, and the warnings."""
         draft = await self.check(tasks, caller=caller, fresh_ids=fresh_ids)
         if draft.problems:
             raise refusal(draft.problems)
         await self._manager.insert(draft.tree, draft.plan, actor=caller.user_id, execute=execute)
-        return draft.tree
+        return draft
 
     async def check(self, tasks: Sequence[Mapping[str, Any]], *, caller: Caller = LOCAL, fresh_ids: bool = False) -> Draft:
         """All that creating would refuse, without storing anything.
@@ -94,6 +100,8 @@ class TaskCreator:
         executors, validate_task = self._host.executors, self._host.validate_task
         for task in tree:
             problems += await validate_task(task, executors.get(task.executor or ""), tree)
+            if len(problems) > MAX_SHOWN:
+                break  # no more are told, and a validator may be slow
         return problems + await self._host.validate_tree(tree)
 
 

@@ -14,7 +14,7 @@ from apflow.creator import TaskCreator
 from apflow.host import Host
 from apflow.known import missing_storage
 from apflow.manager import TaskManager
-from apflow_hookspecs import Caller, Event, ExecutableTask, Json, Storage, StorageOptions, TaskTree
+from apflow_hookspecs import Caller, Event, ExecutableTask, Json, Storage, StorageOptions, TaskStatus, TaskTree
 from apflow_hookspecs.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ class Engine:
             NotFound: There is no such tree.
         """
         tree = await self.manager.tree(tree_id)
+        if after >= tree.last_event and tree.run and tree.status not in (TaskStatus.IN_PROGRESS, TaskStatus.WAITING):
+            return
         async with aclosing(self.manager.events.watch(tree.id, tree.run, after)) as events:
             async for event in events:
                 yield event

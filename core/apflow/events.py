@@ -81,6 +81,8 @@ class Events:
                     yield event
                 elif event.seq > after:
                     watcher.buffer.clear()
+            if self._closed:
+                return
             page = await self._storage.events(tree_id, after, PAGE)
             for event in page:
                 after = event.seq

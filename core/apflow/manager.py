@@ -151,6 +151,7 @@ class TaskManager:
             raise CannotDelete(f"task {task_id!r} is a part of tree {tree.id!r}; delete the tree as a whole")
         if live is not None:
             raise CannotDelete(f"tree {task_id!r} is {tree.status}; cancel it first")
+        self._outdate(tree.id)
         await self._storage.acquire(tree.id, self._token, self._owner)
         self._transitions.batch.deletes.append((tree.id, self._token, None))
         await self._journal.stored(tree.id)
@@ -220,10 +221,16 @@ class TaskManager:
 
     async def _own(self, tree: TaskTree, scope: Sequence[int] | None) -> LiveTree:
         """Make a stored tree a live one of this engine."""
+        self._outdate(tree.id)
         live = self._live[tree.id] = LiveTree(tree, Plan.of(tree), self._token, scope)
         await self._storage.acquire(tree.id, self._token, self._owner)
         tree.token, tree.owner = self._token, self._owner
         return live
+
+    def _outdate(self, tree_id: str) -> None:
+        """A tree that was created here changes: the objects that its creator holds no longer show it."""
+        for tree in [tree for tree in self._plans if tree.id == tree_id]:
+            del self._plans[tree]
 
     async def _stored_tree(self, tree_id: str) -> TaskTree:
         tree = await self._storage.tree(tree_id)

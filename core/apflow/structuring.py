@@ -124,7 +124,7 @@ def _converter() -> Converter:
     for kind in (str, int, float, bool):
         converter.register_structure_hook(kind, lambda value, kind: structurer(kind)(value))
     converter.register_structure_hook_factory(_takes_an_array, _array_hook(converter))
-    converter.register_structure_hook_func(lambda annotation: get_origin(annotation) == Literal, _literal)
+    converter.register_structure_hook_func(_is_literal, _literal)
     configure_union_passthrough(str | int | float | bool | None, converter)
     _register_text_forms(converter)
     return converter
@@ -135,6 +135,11 @@ ARRAYS: dict[Any, Callable[[Iterator[Any]], Any]] = {list: list, tuple: tuple, s
 
 def _takes_an_array(annotation: Any) -> bool:
     return (get_origin(annotation) or annotation) in ARRAYS
+
+
+def _is_literal(annotation: Any) -> bool:
+    origin: Any = get_origin(annotation)
+    return origin is Literal
 
 
 def _literal(value: Any, annotation: Any) -> Any:

@@ -60,7 +60,7 @@ def checked(value: Any, max_depth: int = MAX_DEPTH) -> Json:
     while open_containers:
         source, target, key, place, depth = open_containers.pop()
         if depth > max_depth:
-            raise BadValue(_pointer(place), _too_deep(place, value, max_depth))
+            raise _too_deep(place, value, max_depth)
         copy: Any = {} if isinstance(source, dict) else [None] * len(source)
         target[key] = copy
         items: Iterable[tuple[Any, Any]] = source.items() if isinstance(source, dict) else enumerate(source)
@@ -121,16 +121,18 @@ def _pointer(place: _Place) -> str:
     return "".join(f"/{name}" for name in reversed(names))
 
 
-def _too_deep(place: _Place, top: Any, max_depth: int) -> str:
+def _too_deep(place: _Place, top: Any, max_depth: int) -> BadValue:
     """Whether the value is deep or holds itself: walk down to the culprit once more and look who is met twice."""
     names: list[Any] = []
-    while place is not None:
-        place, name = place
+    upwards = place
+    while upwards is not None:
+        upwards, name = upwards
         names.append(name)
+    walked: _Place = None
     seen = {id(top)}
     for name in reversed(names):
-        top = top[name]
+        top, walked = top[name], (walked, name)
         if id(top) in seen:
-            return "a value must not contain itself"
+            return BadValue(_pointer(walked), "a value must not contain itself")
         seen.add(id(top))
-    return f"must not be deeper than {max_depth}"
+    return BadValue(_pointer(place), f"must not be deeper than {max_depth}")

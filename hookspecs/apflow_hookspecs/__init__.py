@@ -73,6 +73,7 @@ from apflow_hookspecs.task import (
     TaskTree,
     Wait,
     as_datetime,
+    as_instant,
     rfc3339,
 )
 
@@ -82,5 +83,5 @@ __all__ = [
     "EventType", "ExecutableTask", "FunctionExecutor", "Json", "Lost", "OnCrash", "Page", "Policy", "Problem", "Record",
     "RecordWrite", "Retry", "Storage", "StorageOptions", "StorageScheme", "Task", "TaskContext", "TaskFailed", "TaskQuery",
     "TaskStatus", "TaskTree", "Wait",
-    "as_datetime", "errors", "executor", "hookimpl", "hookspec", "rfc3339", "specs",
+    "as_datetime", "as_instant", "errors", "executor", "hookimpl", "hookspec", "rfc3339", "specs",
 ]  # fmt: skip

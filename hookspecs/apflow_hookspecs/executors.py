@@ -17,7 +17,6 @@ A parameter annotated `TaskContext` receives the attempt's context. A plain `def
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -145,7 +144,9 @@ class FunctionExecutor:
         arguments = inputs if self.context_parameter is None else {**inputs, self.context_parameter: context}
         if self.is_async:
             return await self.function(**arguments)
-        return await asyncio.to_thread(self.function, **arguments)
+        from asyncio import to_thread  # noqa: PLC0415 - a plugin is imported at every start, and few starts run anything
+
+        return await to_thread(self.function, **arguments)
 
 
 def executor(

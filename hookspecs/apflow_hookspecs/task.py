@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -29,9 +29,22 @@ def as_datetime(instant: int) -> datetime:
     return _EPOCH + timedelta(microseconds=instant)
 
 
+def as_instant(moment: datetime) -> int:
+    """An aware `datetime` as an instant."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
 def rfc3339(instant: int | None) -> str | None:
     """An instant as RFC 3339 text in UTC with microseconds and `Z`, as every front end shows it."""
-    return None if instant is None else f"{as_datetime(instant).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    if instant is None:
+        return None
+    second, fraction = divmod(instant, 1_000_000)
+    return f"{_second(second)}.{fraction:06d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(second: int) -> str:
+    return as_datetime(second * 1_000_000).replace(tzinfo=None).isoformat()
 
 
 class TaskStatus(StrEnum):
@@ -103,18 +116,12 @@ class Wait:
     @classmethod
     def for_input(cls, prompt: str, schema: Mapping[str, Any] | None = None, until: int | datetime | None = None) -> Wait:
         """Wait for an answer to `prompt`, at most until an instant."""
-        return cls("input", _instant(until), prompt, schema)
+        return cls("input", as_instant(until) if isinstance(until, datetime) else until, prompt, schema)
 
     @classmethod
     def until(cls, instant: int | datetime) -> Wait:
         """Wait for an instant, given in microseconds since 1970 UTC or as an aware `datetime`."""
-        return cls("until", _instant(instant))
-
-
-def _instant(value: int | datetime | None) -> int | None:
-    if isinstance(value, datetime):
-        return (value - _EPOCH) // timedelta(microseconds=1)
-    return value
+        return cls("until", as_instant(instant) if isinstance(instant, datetime) else instant)
 
 
 @define(eq=False, kw_only=True)

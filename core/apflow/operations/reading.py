@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
 from attrs import frozen
@@ -21,7 +21,7 @@ from apflow.operations.views import (
     tree_record,
     tree_state,
 )
-from apflow_hookspecs import Caller, TaskQuery, TaskStatus
+from apflow_hookspecs import Caller, TaskQuery, TaskStatus, as_instant
 from apflow_hookspecs.errors import InvalidParams, NotFound, TooLarge
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ MAX_PAGE = 1000
 
 TaskId = Annotated[str, Meta(description="Id of a task; a root's id means the whole tree.")]
 Limit = Annotated[int, Meta(ge=1, description=f"At most so many entries; of a remote caller at most {MAX_PAGE}.")]
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @frozen
@@ -66,7 +64,7 @@ class Filter:
             root_only=self.root_only,
             name=self.name,
             context_id=self.context_id,
-            changed_since=None if self.changed_since is None else (self.changed_since - _EPOCH) // timedelta(microseconds=1),
+            changed_since=None if self.changed_since is None else as_instant(self.changed_since),
             cursor=cursor,
             limit=limit,
         )

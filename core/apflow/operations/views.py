@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Literal, NotRequired, TypedDict
 
 import msgspec
@@ -147,10 +146,10 @@ def task_view(task: Task) -> TaskView:
         "run": task.run,
         "attempt": task.attempt,
         "recoveries": task.recoveries,
-        "created_at": _instant(task.created_at),
-        "updated_at": _instant(task.updated_at),
-        "started_at": _instant(task.started_at),
-        "completed_at": _instant(task.completed_at),
+        "created_at": rfc3339(task.created_at),
+        "updated_at": rfc3339(task.updated_at),
+        "started_at": rfc3339(task.started_at),
+        "completed_at": rfc3339(task.completed_at),
         "original_task_id": task.original_task_id,
     }
 
@@ -213,7 +212,7 @@ def event_view(event: Event) -> EventView:
         "task_id": event.task_id,
         "type": event.type,
         "status": str(event.status),
-        "at": _instant(event.at),
+        "at": rfc3339(event.at),
         "attempt": event.attempt,
         "actor": event.actor,
         "data": _object(event.data),
@@ -242,19 +241,6 @@ def pretty(value: Json) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=2)
 
 
-def _instant(instant: int | None) -> str | None:
-    if instant is None:
-        return None
-    second, microsecond = divmod(instant, 1_000_000)
-    return f"{_second(second)}.{microsecond:06d}Z"
-
-
-@lru_cache(maxsize=256)
-def _second(second: int) -> str:
-    # The instants of a tree lie close together, and spelling four of each task would take longer than all the rest.
-    return str(rfc3339(second * 1_000_000)).partition(".")[0]
-
-
 def _dependency(dependency: Dependency) -> DependencyView:
     return {"task_id": dependency.task_id, "key": dependency.key, "required": dependency.required}
 
@@ -262,7 +248,7 @@ def _dependency(dependency: Dependency) -> DependencyView:
 def _wait(wait: Wait) -> WaitView:
     return {
         "kind": wait.kind,
-        "until": _instant(wait.at),
+        "until": rfc3339(wait.at),
         "prompt": wait.prompt,
         "schema": _object(wait.schema),
         "answer": wait.answer,

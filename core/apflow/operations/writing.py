@@ -9,7 +9,6 @@ from attrs import frozen
 from msgspec import Meta
 
 from apflow import fields
-from apflow.creator import refusal
 from apflow.operations.access import bound_user, visible_tree
 from apflow.operations.catalogue import Params, operation
 from apflow.operations.reading import OneTask, TaskId, Tasks
@@ -189,10 +188,7 @@ async def delete(engine: Engine, caller: Caller, params: OneTask) -> Deleted:
 async def _create(engine: Engine, caller: Caller, tasks: Sequence[Any], *, execute: bool, fresh_ids: bool) -> TreeView:
     admitted = _admitted(engine, caller, tasks)
     await _check_open(engine, caller, len(admitted))
-    draft = await engine.creator.check(admitted, caller=caller, fresh_ids=fresh_ids)
-    if draft.problems:
-        raise refusal(draft.problems)
-    await engine.manager.insert(draft.tree, draft.plan, actor=caller.user_id, execute=execute)
+    draft = await engine.creator.create(admitted, caller=caller, fresh_ids=fresh_ids, execute=execute)
     return tree_view(draft.tree, draft.warnings)
 
 
