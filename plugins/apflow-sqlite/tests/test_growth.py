@@ -1,0 +1,95 @@
+"""What a task costs stays the same however many there are: SQLite's own counts of statements and rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from apflow.testing.storage_samples import NOON, TOKEN, change, insert, sample_tree
+from apflow_hookspecs import Batch, StorageOptions, TaskQuery
+from apflow_sqlite import open_sqlite
+
+
+@pytest.fixture
+async def storage(tmp_path):
+    storage = await open_sqlite(f"sqlite:///{tmp_path}/flow.db", StorageOptions("process"))
+    yield storage
+    await storage.close()
+
+
+async def statements(line, work):
+    """The SQL statements that a connection executes while some work is done."""
+    seen = []
+    await line.run(lambda db: db.set_trace_callback(seen.append))
+    await work
+    await line.run(lambda db: db.set_trace_callback(None))
+    return seen
+
+
+def event(n, kind, status):
+    return (n, kind, n % 100, status, NOON, 1, None, None)
+
+
+async def whole_life(storage, size):
+    """The verbs of the statements of a tree that is inserted, run in two batches and deleted."""
+    seen = []
+    claims = [(n, 1, NOON) for n in range(1, size)]
+    completions = [(n, NOON, b"1") for n in range(1, size)]
+    for batch in (
+        Batch(trees=[sample_tree("t", size)]),
+        Batch(changes={"t": change(claims=claims, events=[event(n, "task_started", "in_progress") for n in range(1, size)])}),
+        Batch(changes={"t": change(completions=completions, tree={"status": "completed", "status_at": NOON})}),
+        Batch(deletes=[("t", TOKEN, None)]),
+    ):
+        seen += await statements(storage._writer, storage.commit(batch))
+    return [statement.split(maxsplit=1)[0] for statement in seen]
+
+
+@pytest.mark.parametrize("size", [10, 1_000])
+async def test_a_task_costs_three_statements_and_a_tree_a_constant_number(storage, size):
+    seen = await whole_life(storage, size)
+    per_task = {"INSERT": size, "UPDATE": 2 * (size - 1)}
+    rest = {verb: seen.count(verb) - per_task.get(verb, 0) for verb in set(seen)}
+    assert rest == {"BEGIN": 4, "COMMIT": 4, "INSERT": 2, "UPDATE": 3, "SELECT": 1, "DELETE": 5}
+
+
+@pytest.mark.parametrize("size", [10, 1_000])
+async def test_the_events_of_a_commit_are_one_row(storage, size):
+    await whole_life(storage, 2)
+    await insert(storage, sample_tree("u", 100))
+    events = [event(n, "task_progress", "in_progress") for n in range(1, size)]
+    assert await storage.commit(Batch(changes={"u": change(events=events)}))
+    rows = await storage._writer.run(lambda db: db.execute("SELECT count(*) FROM events").fetchone())
+    assert rows == (1,)
+    assert len(await storage.events("u")) == size - 1
+
+
+@pytest.mark.parametrize("size", [10, 1_000])
+async def test_reading_takes_a_constant_number_of_statements(storage, size):
+    await insert(storage, sample_tree("t", size))
+    await storage.find(TaskQuery())
+    (line,) = storage._readers._lines
+    reads = {
+        "tree": storage.tree("t"),
+        "task": storage.task("t.5"),
+        "children": storage.children("t"),
+        "find": storage.find(TaskQuery(limit=1_000)),
+        "open_trees": storage.open_trees(),
+    }
+    counts = {name: len(await statements(line, read)) for name, read in reads.items()}
+    # A read stands between BEGIN and ROLLBACK.
+    assert counts == {"tree": 4, "task": 5, "children": 6, "find": 6, "open_trees": 3}
+
+
+def explained(db, select):
+    return db.execute(f"EXPLAIN QUERY PLAN {select}").fetchall()
+
+
+async def test_no_listing_sorts_and_no_task_is_looked_for_without_an_index(storage):
+    queries = [TaskQuery(), TaskQuery(root_only=True), TaskQuery(user_id="ada"), TaskQuery(context_id="x", root_only=True)]
+    await storage.find(TaskQuery())
+    (line,) = storage._readers._lines
+    for query in queries:
+        seen = await statements(line, storage.find(query))
+        select = next(statement for statement in seen if "LIMIT" in statement)
+        plan = [row[3] for row in await line.run(explained, select)]
+        assert not [step for step in plan if "TEMP B-TREE" in step or "SCAN tasks" in step], plan
