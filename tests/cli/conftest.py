@@ -120,7 +120,8 @@ class Program:
         return [sys.executable, "-m", "apflow", *map(str, arguments)]
 
     def start(self, *arguments: str | Path, **options: Any) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self.command(*arguments), cwd=self.folder, env=self.environment, **options)
+        environment = options.pop("environment", self.environment)
+        return subprocess.Popen(self.command(*arguments), cwd=self.folder, env=environment, **options)
 
     def file(self, tasks: Any, name: str = "tasks.json") -> str:
         (self.folder / name).write_text(json.dumps(tasks))

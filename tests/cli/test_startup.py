@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 LISTING = ["--help", "tasks --help", "run --help", "--version"]
-NOT_FOR_LISTING = {"aiosqlite", "asyncio", "cattrs", "jsonschema", "msgspec", "psutil", "rich", "sqlite3", "tomllib"}
-NOT_FOR_A_RUN = {"cattrs.gen", "jsonschema", "psutil", "rich", "unittest", "urllib.request"}
+NOT_FOR_LISTING = {"aiosqlite", "asyncio", "cattrs", "jsonschema", "msgspec", "psutil", "rich", "sqlite3"}
+NOT_FOR_A_RUN = {"http.client", "jsonschema", "psutil", "rich", "unittest", "urllib.request", "xml"}
 
 
 def loaded(program, *arguments):
@@ -24,7 +24,7 @@ def loaded(program, *arguments):
 def test_help_loads_nothing_that_runs_trees(apflow, arguments):
     modules = loaded(apflow, *arguments.split())
     assert "click" in modules
-    assert not modules & NOT_FOR_LISTING
+    assert sorted(modules & NOT_FOR_LISTING) == []
     assert not {module for module in modules if module.startswith("apflow.cli.commands.")} & {"apflow.cli.commands.changes"}
 
 
@@ -32,4 +32,4 @@ def test_a_run_of_one_task_loads_only_what_it_needs(apflow):
     file = apflow.file([{"executor": "echo", "inputs": {"value": "a"}}])
     modules = loaded(apflow, "run", file)
     assert "apflow.manager" in modules
-    assert not modules & NOT_FOR_A_RUN
+    assert sorted(modules & NOT_FOR_A_RUN) == []

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from apflow.cli.output import colour
 from apflow.cli.text import escaped, plural
 from apflow_hookspecs.errors import ApflowError, ConfigError, StorageOwned, StorageUnavailable
 
@@ -67,7 +68,7 @@ def report(error: BaseException, *, debug: bool = False) -> None:
         error.show()
     else:
         for line in told(error):
-            click.echo(f"{click.style('error:', fg='red', bold=True)} {line}", err=True)
+            click.echo(f"{click.style('error:', fg='red', bold=True)} {line}", err=True, color=colour())
 
 
 def told(error: BaseException) -> Iterator[str]:

@@ -112,11 +112,15 @@ def waits(wait: Mapping[str, Json]) -> str:
 
 def ended(status: str, error: Mapping[str, Json] | None) -> str:
     """A status, and the error that goes with it: `failed: no route to host (timeout)`."""
-    if not error:
+    code = error.get("code") if error else None
+    if not error or code == "cancelled":
         return escaped(status)
-    code = error.get("code")
-    plain = {"failed", "cancelled", "dependency_failed", None}
-    return f"{escaped(status)}: {escaped(error.get('message') or '')}{'' if code in plain else f' ({escaped(code)})'}"
+    reason = "" if code in _PLAIN_CODES else f" ({escaped(code)})"
+    return f"{escaped(status)}: {escaped(error.get('message') or '')}{reason}"
+
+
+_PLAIN_CODES = {"failed", "dependency_failed", None}
+"""What a message says without its code."""
 
 
 def standing(task: Mapping[str, Json]) -> str:

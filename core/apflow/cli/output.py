@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 
@@ -9,6 +10,11 @@ import click
 
 from apflow.cli.text import escaped_json
 from apflow_hookspecs import Json
+
+
+def colour() -> bool | None:
+    """False where nobody wants colour (https://no-color.org), else None: click finds out whether this is a terminal."""
+    return False if os.environ.get("NO_COLOR") else None
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -14,6 +14,7 @@ import click
 
 from apflow.cli.failures import ExitCode, exit_code, report, warnings_shown
 from apflow.cli.lazy import LazyCommand
+from apflow.cli.output import colour
 from apflow.cli.session import Session, shared_options
 from apflow_hookspecs import Command
 
@@ -58,6 +59,7 @@ class Program(click.Group):
     ) -> Any:
         """Run the program and leave with its exit code; nobody sees a traceback without `--debug`."""
         session = extra.setdefault("obj", Session())
+        extra.setdefault("color", colour())
         work = partial(super().main, args, prog_name, complete_var, standalone_mode=False, **extra)
         if not standalone_mode:
             return work()
@@ -94,11 +96,8 @@ def _plugin_commands(ctx: click.Context) -> Mapping[str, Command]:
 )
 @shared_options
 @click.version_option(package_name="apflow", prog_name="apflow", message="%(prog)s %(version)s")
-@click.pass_context
-def program(ctx: click.Context) -> None:
+def program() -> None:
     """Run trees of tasks.
 
     The options here may stand before or after the command.
     """
-    if os.environ.get("NO_COLOR"):
-        ctx.color = False

@@ -36,7 +36,9 @@ async def run_to_end(engine: Engine, task_id: str, *, within: float | None = Non
     before = await engine.tree(task_id)
     await engine.call("tasks.execute", {"task_id": task_id}, Caller.local())
     with follower(tree_view(before), json=json) as shown:
-        await _follow(engine, before.id, shown, before.last_event, within)
+        in_time = await _follow(engine, before.id, shown, before.last_event, within)
+    if not in_time:
+        click.echo(f"error: not done within {duration(within or 0)}, and cancelled", err=True)
     settled = tree_view(await engine.manager.wait(before.id))
     if json:
         print_json(settled)
@@ -59,7 +61,8 @@ def follower(tree: TreeView, *, json: bool) -> Follower:
     return Lines(labels(tree["tasks"]), click.echo)
 
 
-async def _follow(engine: Engine, tree_id: str, shown: Follower, after: int, within: float | None) -> None:
+async def _follow(engine: Engine, tree_id: str, shown: Follower, after: int, within: float | None) -> bool:
+    """Show what happens to the end of the run; whether it came in time, else the tree was cancelled."""
     seen = after
     try:
         async with asyncio.timeout(within):
@@ -67,7 +70,8 @@ async def _follow(engine: Engine, tree_id: str, shown: Follower, after: int, wit
                 seen = event.seq
                 shown.show(event)
     except TimeoutError:
-        click.echo(f"error: not done within {duration(within or 0)}, and cancelled", err=True)
         await engine.call("tasks.cancel", {"task_id": tree_id}, Caller.local())
         async for event in engine.watch(tree_id, seen):
             shown.show(event)
+        return False
+    return True

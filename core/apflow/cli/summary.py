@@ -10,18 +10,27 @@ from apflow.cli.following import labels, standing
 from apflow.cli.text import duration, escaped, plural
 from apflow_hookspecs import Json, TaskStatus
 
+SHOWN = 20
+"""Tasks of one status that are told one by one."""
+
 _TOLD = (TaskStatus.FAILED, TaskStatus.CANCELLED, TaskStatus.SKIPPED, TaskStatus.WAITING)
 
 
 def summary(tree: Mapping[str, Json]) -> Iterator[str]:
-    """The lines of a tree's end, from `{"id", "status", "run", "tasks": […]}`."""
+    """The lines of a tree's end, from `{"id", "status", "run", "tasks": […]}`.
+
+    Groups are counted, and not told one by one: they end as what is under them.
+    """
     tasks = tree["tasks"]
     took = seconds(tasks, tree["run"])
     time = "" if took is None else f" in {duration(took)}"
     yield f"{escaped(tree['status'])}: {plural(len(tasks), 'task')}, {counts(tasks)}{time} (tree {escaped(tree['id'])})"
     names = labels(tasks)
     for status in _TOLD:
-        yield from (f"  {names[task['id']]} {standing(task)}" for task in tasks if task["status"] == status)
+        found = [task for task in tasks if task["status"] == status and task["executor"] is not None]
+        yield from (f"  {names[task['id']]} {standing(task)}" for task in found[:SHOWN])
+        if len(found) > SHOWN:
+            yield f"  and {plural(len(found) - SHOWN, 'more task')} {status}"
 
 
 def counts(tasks: Sequence[Mapping[str, Json]]) -> str:

@@ -1,0 +1,119 @@
+"""What a person sees: the program on a terminal, a real one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import signal
+import struct
+import termios
+
+import pytest
+
+from apflow.cli.text import columns
+
+TREE = [
+    {"id": "all"},
+    {"id": "good", "parent_id": "all", "executor": "echo"},
+    {"id": "bad", "parent_id": "all", "executor": "fail", "inputs": {"message": "no\x1b[2Jway [bold]"}},
+]
+SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+class Terminal:
+    """A program on a terminal of 80 by 24."""
+
+    def __init__(self, program, *arguments, **environment):
+        self._screen, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        settings = {**program.environment, "TERM": "xterm-256color", **environment}
+        self.process = program.start(*arguments, environment=settings, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        self.shown = ""
+
+    def until(self, text):
+        while text not in self.shown:
+            self._read()
+
+    def rest(self):
+        try:
+            while self._read():
+                pass
+        except OSError:  # how Linux says that nobody has the other end open any more
+            pass
+        self.process.wait(timeout=60)
+        os.close(self._screen)
+        return self.shown
+
+    def _read(self):
+        data = os.read(self._screen, 65536)
+        self.shown += data.decode()
+        return data
+
+
+@pytest.fixture
+def without_rich(apflow):
+    (apflow.folder / "rich.py").write_text("raise ModuleNotFoundError('No module named rich', name='rich')\n")
+    return f"{apflow.folder}{os.pathsep}{apflow.plugins}"
+
+
+def test_a_run_draws_its_tree_and_ends_with_the_summary(apflow):
+    terminal = Terminal(apflow, "run", apflow.file(TREE))
+    shown = terminal.rest()
+    text = SEQUENCE.sub("", shown)
+    assert terminal.process.returncode == 1
+    assert "├── good  ✓" in text
+    assert r"└── bad  ✗" in text
+    assert r"failed: no\x1b[2Jway [bold]" in text
+    assert "\x1b[2J" not in shown
+    assert "3/3  1 failed" in text
+    assert re.search(r"failed: 3 tasks, 1 completed, 2 failed in .* s \(tree", text)
+
+
+def test_colour_is_for_terminals_and_not_where_it_is_unwanted(apflow):
+    file = apflow.file(TREE)
+    colour = re.compile(r"\x1b\[[0-9;]*3[0-9][0-9;]*m")
+    assert colour.search(Terminal(apflow, "run", file).rest())
+    assert not colour.search(Terminal(apflow, "run", file, NO_COLOR="1").rest())
+    assert colour.search(Terminal(apflow, "tasks", "get", "none").rest())
+    assert not colour.search(Terminal(apflow, "tasks", "get", "none", NO_COLOR="1").rest())
+    assert not colour.search(apflow("tasks", "get", "none").err)
+
+
+def test_without_rich_a_terminal_gets_plain_lines(apflow, without_rich):
+    shown = Terminal(apflow, "run", apflow.file(TREE), PYTHONPATH=without_rich).rest()
+    assert re.search(r"^\d\d:\d\d:\d\d good completed\r$", shown, re.MULTILINE)
+
+
+def test_a_dumb_terminal_gets_plain_lines(apflow):
+    assert "good completed" in Terminal(apflow, "run", apflow.file(TREE), TERM="dumb").rest()
+
+
+def test_json_on_a_terminal_is_json_alone(apflow):
+    shown = Terminal(apflow, "run", apflow.file(TREE), "--json").rest()
+    assert shown.startswith("{\r\n")
+    assert "\x1b" not in shown
+
+
+def test_control_c_leaves_the_screen_in_order(apflow):
+    tasks = [{"id": "waits", "executor": "hang", "inputs": {"started": str(apflow.folder / "started")}}]
+    terminal = Terminal(apflow, "run", apflow.file(tasks))
+    terminal.until("waits")
+    terminal.until("⠋")
+    terminal.process.send_signal(signal.SIGINT)
+    shown = terminal.rest()
+    assert terminal.process.returncode == 130
+    assert shown.endswith("interrupted\r\n")
+    assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l")  # the cursor is back
+
+
+def test_a_line_is_never_wider_than_the_screen(apflow):
+    tasks = [
+        {"id": "all", "name": "日本" * 60},
+        {"id": "a", "parent_id": "all", "executor": "fail", "inputs": {"message": "x" * 500}},
+    ]
+    shown = Terminal(apflow, "run", apflow.file(tasks)).rest()
+    drawn = SEQUENCE.sub("", shown.partition("failed: 2 tasks")[0])
+    assert max(columns(line) for line in re.split(r"[\r\n]+", drawn)) <= 80
