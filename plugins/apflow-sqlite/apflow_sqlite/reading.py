@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice, takewhile
 from typing import Any
 
-from apflow_hookspecs import Attempt, Event, Page, Record, Task, TaskQuery, TaskTree, errors
+from apflow_hookspecs import Attempt, Dependency, Event, Page, Record, Task, TaskQuery, TaskTree, errors
 from apflow_sqlite import sql
 from apflow_sqlite.rows import (
     CODES,
@@ -35,7 +35,7 @@ def tree(connection: sqlite3.Connection, tree_id: str) -> TaskTree | None:
     if record is None:
         return None
     rows = connection.execute(sql.TASKS_OF_TREE, span(record[0])).fetchall()
-    names = {row[0]: (row[1], row[1] if row[2] is None else row[2]) for row in rows}
+    names = {row[0]: Dependency(row[1], row[1] if row[2] is None else row[2]) for row in rows}
     found = tree_of(record)
     found.tasks = {task.key: task for task in (task_of(row, found, names) for row in rows)}
     return found
@@ -114,7 +114,7 @@ def _load(connection: sqlite3.Connection, rows: list[Row]) -> tuple[tuple[Task, 
 
 def _names(connection: sqlite3.Connection, places: Iterable[int]) -> Names:
     found = connection.execute(sql.NAMES, (_array(places),)) if places else ()
-    return {place: (id, key) for place, id, key in found}
+    return {place: Dependency(id, key) for place, id, key in found}
 
 
 def _ids(connection: sqlite3.Connection, places: Iterable[int]) -> dict[int, str]:

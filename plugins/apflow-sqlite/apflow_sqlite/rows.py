@@ -30,8 +30,8 @@ _AUTHORED = attrgetter(*SPEC)
 _PLAIN = (EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, (), _PRIORITY, None, None)
 
 Row = tuple[Any, ...]
-Names = Mapping[int, tuple[str, str]]
-"""(id, key) by row."""
+Names = Mapping[int, Dependency]
+"""The plain dependency on each task, by row: it holds id and key, and one serves all dependents."""
 
 decode = msgspec.json.decode
 
@@ -172,9 +172,10 @@ def task_of(row: Row, tree: TaskTree, names: Names) -> Task:
     author = decode(spec) if spec is not None else {}
     edges = author.pop("dependencies", ())
     author.setdefault("user_id", tree.user_id)
+    above = None if parent is None else names.get(base | parent)
     return Task(
-        n=place & NUMBERS, id=id, key=key, name=key if name is None else name, parent_id=_parent(parent, base, names),
-        tree_id=tree.id, executor=executor, dependencies=_dependencies(edges, base, names) if edges else (),
+        n=place & NUMBERS, id=id, key=key, name=key if name is None else name,
+        parent_id=None if above is None else above.task_id, tree_id=tree.id, executor=executor, dependencies=_dependencies(edges, base, names) if edges else (),
         original_task_id=original, status=STATUSES[status], wait=_wait(wait),
         progress=progress, result=decoded(result), error=decoded(error), run=run, attempt=attempt, recoveries=recoveries,
         created_at=tree.created_at, updated_at=max(tree.created_at, started_at or 0, completed_at or 0, changed_at or 0),
@@ -182,21 +183,17 @@ def task_of(row: Row, tree: TaskTree, names: Names) -> Task:
     )  # fmt: skip
 
 
-def _parent(parent: int | None, base: int, names: Names) -> str | None:
-    named = None if parent is None else names.get(base | parent)
-    return None if named is None else named[0]
-
-
 def _dependencies(edges: list[Any], base: int, names: Names) -> tuple[Dependency, ...]:
-    return tuple(_dependency(each, base, names) for each in edges if base | _target(each) in names)
+    found = []
+    for each in edges:
+        target = names.get(base | _target(each))
+        if target is not None:
+            found.append(target if isinstance(each, int) else _varied(target, *each[1:]))
+    return tuple(found)
 
 
-def _dependency(each: int | list[Any], base: int, names: Names) -> Dependency:
-    id, key = names[base | _target(each)]
-    if isinstance(each, int):
-        return Dependency(id, key)
-    _, required, *word = each
-    return Dependency(id, word[0] if word else key, required)
+def _varied(target: Dependency, required: bool, key: str | None = None) -> Dependency:  # noqa: FBT001 - as it is stored
+    return Dependency(target.task_id, target.key if key is None else key, required)
 
 
 def _target(each: int | list[Any]) -> int:

@@ -161,13 +161,12 @@ async def test_a_long_listing_keeps_nobody_from_writing(path):
 async def test_what_a_killed_process_committed_is_there(path):
     program = f"""
 import asyncio, os, signal
-from apflow.testing.storage_samples import insert, sample_tree
-from apflow_hookspecs import StorageOptions
+from apflow_hookspecs import Batch, StorageOptions, Task, TaskTree
 from apflow_sqlite import open_sqlite
 
 async def main():
     storage = await open_sqlite({url_of(path)!r}, StorageOptions("process"))
-    await insert(storage, sample_tree("t"))
+    await storage.commit(Batch(trees=[TaskTree(id="t", tasks={{"t": Task(n=0, id="t", key="t", name="t", tree_id="t")}})]))
     os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(main())
@@ -176,11 +175,11 @@ asyncio.run(main())
     assert await process.wait() == -signal.SIGKILL
     assert path.with_name("flow.db-wal").stat().st_size > 0
     looker = await open_sqlite(url_of(path), READ_ONLY)
-    assert (await looker.find(TaskQuery())).total == 3
+    assert (await looker.find(TaskQuery())).total == 1
     await looker.close()
     storage = await open_sqlite(url_of(path), StorageOptions())
     assert await storage.check() == []
-    assert (await storage.find(TaskQuery())).total == 3
+    assert (await storage.find(TaskQuery())).total == 1
     await storage.close()
 
 
