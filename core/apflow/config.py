@@ -60,8 +60,6 @@ class Settings:
     """How often a task is started again because its process was gone."""
     max_result_bytes: int = field(default=1024 * 1024, converter=rules.count)
     """Size of one result as JSON, in bytes."""
-    max_inputs_bytes: int = field(default=1024 * 1024, converter=rules.count)
-    """Size of the inputs of one task as JSON, in bytes."""
     max_depth: int = field(default=64, converter=rules.count)
     """Levels of nesting in a JSON value."""
     max_tasks_per_tree: int = field(default=20_000, converter=rules.count)

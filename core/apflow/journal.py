@@ -92,6 +92,20 @@ class Journal:
         self._due.set()
         await future
 
+    def fail(self, error: BaseException) -> None:
+        """Nothing can be written any more, for a storage's fault or our own: all who wait are told."""
+        if self.failure is not None:
+            return
+        self.failure = error
+        self._closing = True
+        self._due.set()
+        log.debug("the journal has stopped", exc_info=error)
+        for _, waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(self._closed())
+        self._waiters.clear()
+        self._failed(self._closed())
+
     async def close(self) -> None:
         """Write what is due, and end."""
         self._closing = True
@@ -106,10 +120,7 @@ class Journal:
                 self._due.clear()
                 await self._write()
         except BaseException as error:
-            self.failure = error
-            log.debug("the journal has stopped", exc_info=True)
-            self._fail_all(error)
-            self._failed(self._closed())
+            self.fail(error)
             if not isinstance(error, Exception):
                 raise
 
@@ -157,7 +168,7 @@ class Journal:
             committed = await self._storage.commit(batch)
             if committed:
                 break
-            refused: dict[str, Exception] = {tree_id: _taken(ids) for tree_id, ids in committed.taken.items()}
+            refused: dict[str, Exception] = {tree_id: taken(ids) for tree_id, ids in committed.taken.items()}
             for tree_id in committed.lost:
                 refused[tree_id] = StorageUnavailable(f"tree {tree_id!r} was changed by another owner")
             if not refused:
@@ -169,18 +180,13 @@ class Journal:
             dropped.update(refused)
         return dropped
 
-    def _fail_all(self, error: BaseException) -> None:
-        for _, waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_exception(error if isinstance(error, Exception) else self._closed())
-        self._waiters.clear()
-
     def _closed(self) -> StorageUnavailable:
         if isinstance(self.failure, StorageUnavailable):
             return self.failure
         return StorageUnavailable(f"the engine has stopped, for it could not write: {self.failure}")
 
 
-def _taken(ids: tuple[str, ...]) -> InvalidTask:
+def taken(ids: Sequence[str]) -> InvalidTask:
+    """The refusal of a tree of which ids are stored already."""
     rule = "a stored task has this id; leave ids out, or ask for fresh ones"
     return InvalidTask(problems=tuple(Problem(rule, task=task_id, field="id", value=task_id) for task_id in ids[:20]))

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from apflow.config import Settings
 from apflow.events import Events, as_event
 from apflow.host import Host
-from apflow.journal import Journal, Written
+from apflow.journal import Journal, Written, taken
 from apflow.live import LiveTree
 from apflow.plan import Plan
 from apflow.runner import Runner
@@ -49,7 +49,7 @@ class TaskManager:
         self._journal = Journal(
             storage, self._transitions, self._schedule, written=self._written, lost=self._lost, failed=self._failed
         )
-        self._runner = Runner(host, settings, self._transitions, self._journal.due)
+        self._runner = Runner(host, settings, self._transitions, self._journal)
         self._live: dict[str, LiveTree] = {}
         self._plans: WeakKeyDictionary[TaskTree, Plan] = WeakKeyDictionary()
         """Of trees that this engine has just created: they need not be read again to be run."""
@@ -99,6 +99,8 @@ class TaskManager:
         Raises:
             InvalidTask: An id of it exists already.
         """
+        if tree.id in self._live or tree.id in self._transitions.batch.changes:
+            raise taken([tree.id])
         tree.token, tree.owner = self._token, self._owner
         self._transitions.created(tree, actor)
         if execute:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from apflow import references
 from apflow.calls import Call, Calls, bad_input
 from apflow.config import Settings
 from apflow.host import Host
+from apflow.journal import Journal
 from apflow.known import missing_executor, missing_policy
 from apflow.live import LiveTree
 from apflow.schedule import COMPLETED
@@ -56,16 +57,17 @@ class Runner:
         host: The plugins.
         settings: Timeouts and bounds.
         transitions: Where each attempt's end is written down.
-        due: Called when something was.
+        journal: Told when something was.
     """
 
-    def __init__(self, host: Host, settings: Settings, transitions: Transitions, due: Callable[[], None]) -> None:
+    def __init__(self, host: Host, settings: Settings, transitions: Transitions, journal: Journal) -> None:
         self.abandoned = 0
         """Attempts that did not end when they were told to; what they do is lost."""
         self._host = host
         self._settings = settings
         self._transitions = transitions
-        self._due = due
+        self._journal = journal
+        self._due = journal.due
         self._calls = Calls(host.executors)
         self._has_defaults = bool(settings.policies or settings.executor_policies)
         self._loop = asyncio.get_running_loop()
@@ -131,21 +133,26 @@ class Runner:
         self._fail(attempt, "abandoned" if attempt.reason == "cancelled" else attempt.reason or "abandoned", grace)
 
     async def _run(self, attempt: Attempt) -> None:
-        live, n = attempt.live, attempt.n
         try:
-            result = await self._attempt(attempt, live.tasks[n])
-            if attempt.reason is not None:
-                raise asyncio.CancelledError  # noqa: TRY301 - it was told to stop, and swallowed that
-            encoded = NULL if result is None or isinstance(result, Wait) else self._encoded(result)
-        except BaseException as error:  # noqa: BLE001 - an executor may raise anything, and the engine lives on
-            self._end(attempt, error)
-            return
+            try:
+                result = await self._attempt(attempt, attempt.live.tasks[attempt.n])
+                if attempt.reason is not None:
+                    raise asyncio.CancelledError  # noqa: TRY301 - it was told to stop, and swallowed that
+                encoded = NULL if result is None or isinstance(result, Wait) else self._encoded(result)
+            except BaseException as error:  # noqa: BLE001 - an executor may raise anything, and the engine lives on
+                self._end(attempt, error)
+            else:
+                self._done(attempt, result, encoded)
+        except Exception as error:  # noqa: BLE001 - a fault of our own must not leave the task running for ever
+            self._journal.fail(error)
+
+    def _done(self, attempt: Attempt, result: Json | Wait, encoded: bytes) -> None:
         if not self._over(attempt):
             return
         if isinstance(result, Wait):
-            self._transitions.waits(live, n, result)
+            self._transitions.waits(attempt.live, attempt.n, result)
         else:
-            self._transitions.completed(live, n, result, encoded)
+            self._transitions.completed(attempt.live, attempt.n, result, encoded)
         self._due()
 
     def _end(self, attempt: Attempt, error: BaseException) -> None:
@@ -158,7 +165,7 @@ class Runner:
             if isinstance(error, Retry):
                 self._retry(attempt.live, attempt.n, error)
             elif isinstance(error, Lost):
-                self._lose(attempt.live, attempt.n, error.reason)
+                self._lose(attempt.live, attempt.n, str(_told(error.reason)))
             else:
                 self._transitions.failed(attempt.live, attempt.n, describe(error))
             self._due()
@@ -213,7 +220,7 @@ class Runner:
                 inputs = await self._prepared(attempt, task, inputs, context)
             result = await (self._wrapped(task, call, inputs, context) if wrapped else call.invoke(inputs, context))
         if isinstance(result, Wait):
-            return result
+            return self._checked_wait(result)
         if self._host.changes_results:
             result = await self._host.after_execute(task, result)
         return self._checked(result)
@@ -300,6 +307,12 @@ class Runner:
         except BadValue as bad:
             message = f"the result cannot be stored, {bad}"
             raise TaskFailed(message, error="bad_result", details={"path": bad.path, "rule": bad.rule}) from None
+
+    def _checked_wait(self, wait: Wait) -> Wait:
+        if wait.kind not in ("input", "until") or (type(wait.at) is not int and (wait.at is not None or wait.kind == "until")):
+            raise TaskFailed(f"what came back is no wait: {wait}", error="bad_result")
+        prompt, schema = self._checked([wait.prompt, wait.schema and dict(wait.schema)])
+        return Wait(wait.kind, wait.at, prompt, schema)
 
     def _encoded(self, result: Json) -> bytes:
         encoded = encode(result)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from attrs import frozen
 
@@ -66,11 +67,16 @@ def structure(value: Any, cls: type[T]) -> T:
 
 
 def structurer(annotation: Any) -> Callable[[Any], Any]:
-    """What turns a value into a type's, or raises `DoesNotFit`; made once per type."""
+    """What turns a value into a type's, or raises `DoesNotFit`; made once per type.
+
+    Raises:
+        TypeError: No JSON value can be turned into that type.
+    """
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
     if annotation in ANYTHING:
         return _as_it_is
-    members = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
-    plain = [PLAIN.get(_bare(member)) for member in members]
+    plain = [PLAIN.get(_bare(member)) for member in _members(annotation)]
     if None not in plain:
         return _plain(tuple(entry for entry in plain if entry is not None))
     return _by_cattrs(annotation)
@@ -80,12 +86,16 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
+def _members(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+
+
 def _bare(member: Any) -> Any:
     """`dict` for `dict[str, Any]`, `list` for `list[Any]`: nothing inside them needs a look."""
-    origin = get_origin(member)
-    if origin in (dict, Mapping) and get_args(member) in ((str, Any), (str, object)):
+    origin, arguments = get_origin(member), get_args(member)
+    if origin in (dict, Mapping) and arguments in ((), (str, Any), (str, object)):
         return dict
-    if origin is list and get_args(member)[0] in ANYTHING:
+    if origin is list and arguments in ((), (Any,), (object,)):
         return list
     return member
 
@@ -104,7 +114,12 @@ def _plain(entries: tuple[tuple[tuple[type, ...], str], ...]) -> Callable[[Any],
 
 
 def _by_cattrs(annotation: Any) -> Callable[[Any], Any]:
-    hook = _converter().get_structure_hook(annotation)
+    from cattrs.errors import StructureHandlerNotFoundError  # noqa: PLC0415 - as in `_converter`
+
+    try:
+        hook = _converter().get_structure_hook(annotation)
+    except StructureHandlerNotFoundError as error:
+        raise TypeError(f"no JSON value can be turned into {annotation}") from error
 
     def convert(value: Any) -> Any:
         try:
@@ -121,16 +136,18 @@ def _converter() -> Converter:
     from cattrs.strategies import configure_union_passthrough  # noqa: PLC0415
 
     converter = Converter(forbid_extra_keys=True)
+    converter.register_structure_hook(Enum, _enum)
     for kind in (str, int, float, bool):
-        converter.register_structure_hook(kind, lambda value, kind: structurer(kind)(value))
-    converter.register_structure_hook_factory(_takes_an_array, _array_hook(converter))
+        converter.register_structure_hook(kind, _scalar_hook(kind))
+    converter.register_structure_hook_factory(_takes_an_array, _array_hook)
     converter.register_structure_hook_func(_is_literal, _literal)
     configure_union_passthrough(str | int | float | bool | None, converter)
+    converter.register_structure_hook_factory(_is_plain_union, _plain_union_hook)
     _register_text_forms(converter)
     return converter
 
 
-ARRAYS: dict[Any, Callable[[Iterator[Any]], Any]] = {list: list, tuple: tuple, set: set, frozenset: frozenset, Sequence: list}
+ARRAYS: dict[Any, Callable[[Sequence[Any]], Any]] = {list: list, tuple: tuple, set: set, frozenset: frozenset, Sequence: list}
 
 
 def _takes_an_array(annotation: Any) -> bool:
@@ -143,42 +160,70 @@ def _is_literal(annotation: Any) -> bool:
 
 
 def _literal(value: Any, annotation: Any) -> Any:
-    for allowed in get_args(annotation):
+    return _one_of(value, {allowed: allowed for allowed in get_args(annotation)})
+
+
+def _enum(value: Any, annotation: type[Enum]) -> Any:
+    return _one_of(value, {member.value: member for member in annotation})
+
+
+def _one_of(value: Any, choices: Mapping[Any, Any]) -> Any:
+    for allowed, chosen in choices.items():
         if value == allowed and type(value) is type(allowed):
-            return value
-    raise DoesNotFit((Misfit("", f"must be one of {', '.join(map(repr, get_args(annotation)))}", value),))
+            return chosen
+    raise DoesNotFit((Misfit("", f"must be one of {', '.join(map(repr, choices))}", value),))
 
 
-def _array_hook(converter: Converter) -> Callable[[Any], Callable[[Any, Any], Any]]:
-    def factory(annotation: Any) -> Callable[[Any, Any], Any]:
-        origin, arguments = get_origin(annotation) or annotation, get_args(annotation)
-        fixed = origin is tuple and ... not in arguments
-        hooks = [converter.get_structure_hook(argument) for argument in arguments if argument is not ...]
+def _scalar_hook(base: type) -> Callable[[Any, Any], Any]:
+    check = structurer(base)
 
-        def convert(value: Any, _: Any) -> Any:
-            if not isinstance(value, list | tuple):
-                raise DoesNotFit((Misfit("", "must be an array", value),))
-            if fixed and len(value) != len(hooks):
-                raise DoesNotFit((Misfit("", f"must be an array of {len(hooks)}", value),))
-            return ARRAYS[origin](_items(value, [*hooks, *hooks[-1:] * (len(value) - len(hooks))], arguments))
+    def convert(value: Any, kind: Any) -> Any:
+        # cattrs comes here with subclasses too, `StrEnum` among them.
+        if kind is base:
+            return check(value)
+        return _enum(value, kind) if issubclass(kind, Enum) else kind(check(value))
 
-        return convert
-
-    return factory
+    return convert
 
 
-def _items(values: Any, hooks: list[Any], arguments: tuple[Any, ...]) -> Iterator[Any]:
-    if not hooks:
-        yield from values
-        return
+def _is_plain_union(annotation: Any) -> bool:
+    members = _members(annotation)
+    return len(members) > 1 and all(_bare(member) in PLAIN for member in members)
+
+
+def _plain_union_hook(annotation: Any) -> Callable[[Any, Any], Any]:
+    check = structurer(annotation)
+    return lambda value, _: check(value)
+
+
+def _array_hook(annotation: Any) -> Callable[[Any, Any], Any]:
+    origin, arguments = get_origin(annotation) or annotation, get_args(annotation)
+    fixed = origin is tuple and bool(arguments) and ... not in arguments
+    checks = [structurer(argument) for argument in arguments if argument is not ...]
+
+    def convert(value: Any, _: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            raise DoesNotFit((Misfit("", "must be an array", value),))
+        if fixed and len(value) != len(checks):
+            raise DoesNotFit((Misfit("", f"must be an array of {len(checks)}", value),))
+        return ARRAYS[origin](_items(value, checks if fixed else checks * len(value)))
+
+    return convert
+
+
+def _items(values: Sequence[Any], checks: Sequence[Callable[[Any], Any]]) -> Sequence[Any]:
+    if not checks:
+        return values
+    items: list[Any] = []
     misfits: list[Misfit] = []
-    for index, (value, hook) in enumerate(zip(values, hooks, strict=False)):
+    for index, (value, check) in enumerate(zip(values, checks, strict=True)):
         try:
-            yield hook(value, arguments[index] if index < len(arguments) and arguments[index] is not Ellipsis else arguments[0])
-        except Exception as error:  # noqa: BLE001 - as in `_by_cattrs`
-            misfits.extend(_misfits(error, f".{index}", value))
+            items.append(check(value))
+        except DoesNotFit as error:
+            misfits.extend(Misfit(f".{index}{misfit.path}", misfit.rule, misfit.value) for misfit in error.misfits)
     if misfits:
         raise DoesNotFit(tuple(misfits))
+    return items
 
 
 def _register_text_forms(converter: Converter) -> None:
@@ -231,7 +276,7 @@ def _misfits(error: BaseException, path: str, value: Any) -> Iterator[Misfit]:
             else:
                 part = value.get(step, value) if isinstance(value, Mapping) else value
                 yield from _misfits(inner, path if step is None else f"{path}.{step}", part)
-    elif isinstance(error, TypeError | AttributeError) and not isinstance(value, Mapping):
+    elif isinstance(error, TypeError | AttributeError) and not isinstance(value, Mapping | list):
         yield Misfit(path, "must be an object", value)
     else:
         yield Misfit(path, " ".join(str(error).split()) or type(error).__name__, value)

@@ -21,6 +21,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import cached_property, update_wrapper
+from math import inf
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from attrs import define, field, frozen
@@ -182,6 +183,8 @@ class Retry(Exception):
     """
 
     def __init__(self, after: float = 0.0) -> None:
+        if not 0 <= after < inf:
+            raise ValueError(f"after = {after}: must be a number of seconds, not below 0")
         super().__init__(f"another attempt in {after:g} s")
         self.after = after
 

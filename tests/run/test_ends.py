@@ -380,3 +380,27 @@ async def test_a_plain_function_can_report_progress_from_its_thread():
             if event.type == "task_progress":
                 release.set()
         assert (await engine.tree("root")).status == "completed"
+
+
+@pytest.mark.parametrize(
+    "wait", [Wait("until", None), Wait("retry", 5), Wait("input", None, object()), Wait("input", "soon"), Wait("nap")]
+)
+async def test_what_is_no_wait_fails_the_task(wait):
+    @executor("odd")
+    async def odd():
+        return wait
+
+    tree = await run([task("root", "odd")], odd)
+
+    assert tree.root.error["code"] == "bad_result"
+
+
+@pytest.mark.parametrize("after", [float("inf"), float("nan"), -1])
+async def test_a_retry_at_no_time_fails_the_task(after):
+    @executor("odd")
+    async def odd():
+        raise Retry(after)
+
+    tree = await run([task("root", "odd")], odd)
+
+    assert "not below 0" in tree.root.error["message"]
