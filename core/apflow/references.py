@@ -6,6 +6,7 @@ is, whatever it holds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from attrs import frozen
 from apflow_hookspecs import Json
 
 FROM, PATH, LITERAL = "$from", "path", "$literal"
+INDEX = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
 @frozen
@@ -35,6 +37,9 @@ class Reference:
 
 def find(inputs: Mapping[str, Any]) -> Iterator[Reference]:
     """The references in a task's inputs, which are checked JSON."""
+    if FROM in inputs or inputs.keys() == {LITERAL}:
+        yield Reference("inputs", inputs.get(FROM), rule="inputs are given by name; put the reference under one")
+        return
     open_values: list[tuple[str, Any]] = [(f"inputs.{name}", value) for name, value in inputs.items()]
     while open_values:
         field, value = open_values.pop()
@@ -83,7 +88,7 @@ def point(value: Json, path: str) -> Json:
         name = step.replace("~1", "/").replace("~0", "~")
         if isinstance(value, Mapping) and name in value:
             value = value[name]
-        elif isinstance(value, list) and name.isdecimal() and name.isascii() and int(name) < len(value):
+        elif isinstance(value, list) and INDEX.fullmatch(name) and int(name) < len(value):
             value = value[int(name)]
         else:
             raise LookupError(f"{walked or 'the result'} has no {name!r}")

@@ -117,7 +117,7 @@ def _pointer(place: _Place) -> str:
     names: list[str] = []
     while place is not None:
         place, name = place
-        names.append(str(name).replace("~", "~0").replace("/", "~1").encode("ascii", "backslashreplace").decode())
+        names.append(str(name).replace("~", "~0").replace("/", "~1").encode(errors="backslashreplace").decode())
     return "".join(f"/{name}" for name in reversed(names))
 
 
