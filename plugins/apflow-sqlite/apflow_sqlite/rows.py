@@ -175,7 +175,8 @@ def task_of(row: Row, tree: TaskTree, names: Names) -> Task:
     above = None if parent is None else names.get(base | parent)
     return Task(
         n=place & NUMBERS, id=id, key=key, name=key if name is None else name,
-        parent_id=None if above is None else above.task_id, tree_id=tree.id, executor=executor, dependencies=_dependencies(edges, base, names) if edges else (),
+        parent_id=None if above is None else above.task_id, tree_id=tree.id, executor=executor,
+        dependencies=_dependencies(edges, base, names) if edges else (),
         original_task_id=original, status=STATUSES[status], wait=_wait(wait),
         progress=progress, result=decoded(result), error=decoded(error), run=run, attempt=attempt, recoveries=recoveries,
         created_at=tree.created_at, updated_at=max(tree.created_at, started_at or 0, completed_at or 0, changed_at or 0),
