@@ -6,7 +6,7 @@ import platform
 from collections.abc import Callable
 from typing import Final
 
-import psutil  # type: ignore[import-untyped]  # its stubs are a distribution of their own
+import psutil
 
 from apflow_hookspecs import Json
 

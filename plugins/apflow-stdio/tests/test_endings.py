@@ -159,8 +159,7 @@ async def test_an_attempt_that_is_abandoned_ends_its_processes_all_the_same(exec
     assert gone(pids)
 
 
-async def test_when_apflow_is_killed_every_process_ends(python, mailbox):
-    command = [*python(FAMILY + "deaf()\n" + ALL), str(mailbox.path)]
+def apflow_running(command: list[str]) -> subprocess.Popen[bytes]:
     program = f"""
 import asyncio
 from apflow_hookspecs import Task, TaskContext
@@ -169,11 +168,24 @@ from apflow_stdio.options import Options
 task = Task(n=0, id="t", key="t", name="t", tree_id="t", executor="command_executor")
 asyncio.run(CommandExecutor(Options(grace=0.2)).execute({{"command": {command!r}}}, TaskContext(task=task)))
 """
-    with subprocess.Popen([sys.executable, "-c", program]) as apflow:  # noqa: ASYNC220 - it starts at once
+    return subprocess.Popen([sys.executable, "-c", program])
+
+
+async def test_when_apflow_is_killed_every_process_ends(python, mailbox):
+    with apflow_running([*python(FAMILY + "deaf()\n" + ALL), str(mailbox.path)]) as apflow:
         pids = await mailbox.numbers()
         assert len(pids) == 6
         apflow.kill()
-        apflow.wait()
+    await until_gone(pids)
+
+
+async def test_when_apflow_and_the_supervisor_are_killed_the_program_ends(python, mailbox):
+    with apflow_running([*python(FAMILY + "deaf(); hang()"), str(mailbox.path)]) as apflow:
+        pids = await mailbox.numbers()
+        [supervisor] = psutil.Process(apflow.pid).children()
+        apflow.send_signal(signal.SIGSTOP)
+        supervisor.kill()
+        apflow.kill()
     await until_gone(pids)
 
 

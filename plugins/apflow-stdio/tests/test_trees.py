@@ -103,8 +103,8 @@ async def test_two_engines_in_one_process_have_each_its_own_commands():
 
 FORKING = """
 import os, signal, sys
-os.fork()
 box = os.open(sys.argv[1], os.O_WRONLY)
+os.fork()
 os.write(box, b"%d " % os.getpid())
 os.close(box)
 signal.pause()
