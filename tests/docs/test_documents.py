@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -28,7 +29,7 @@ def test_links_lead_somewhere(document):
 
 @pytest.mark.parametrize("snippet", [s for s in snippets("python") if not s.text.startswith("apflow_")], ids=str)
 def test_python_compiles(snippet):
-    compile(snippet.text, str(snippet), "exec")
+    compile(snippet.text, str(snippet), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
 PROGRAMS = snippets("python", PAGES / "tutorial.md", PAGES / "reference" / "engine.md") + [
