@@ -44,7 +44,7 @@ class Call:
         others = {p.kind for name, p in parameters.items() if name not in named}
         if others - {inspect.Parameter.VAR_KEYWORD}:
             raise TypeError(f"executor {executor.id!r}: inputs are given by name, so its parameters must take names")
-        self._structurers = {name: structurer(Any if p.annotation is p.empty else p.annotation) for name, p in named.items()}
+        self._structurers = {name: _structurer(executor.id, p) for name, p in named.items()}
         self._required = frozenset(name for name, p in named.items() if p.default is p.empty)
         self.accepts = None if others else frozenset(named)
         self.wants_context = executor.context_parameter is not None
@@ -59,8 +59,9 @@ class Call:
         self.invoke: Callable[[Mapping[str, Any], TaskContext | None], Awaitable[Any]] = call
 
     def _read_class(self, executor: ExecutableTask) -> None:
-        parameters = [p for p in inspect.signature(executor.execute).parameters.values() if p.kind is not p.KEYWORD_ONLY]
-        self.wants_context = len(parameters) > 1 or any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        kinds = [p.kind for p in inspect.signature(executor.execute).parameters.values()]
+        positional = [kind for kind in kinds if kind not in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)]
+        self.wants_context = len(positional) > 1 or inspect.Parameter.VAR_POSITIONAL in positional
         execute: Callable[..., Awaitable[Any]] = executor.execute
         with_context = self.wants_context
 
@@ -119,6 +120,13 @@ class Call:
         if missing := self._required - arguments.keys():
             raise TaskFailed(f"input {min(missing)!r} is missing", error="bad_input")
         return arguments
+
+
+def _structurer(executor_id: str, parameter: inspect.Parameter) -> Callable[[Any], Any]:
+    try:
+        return structurer(Any if parameter.annotation is parameter.empty else parameter.annotation)
+    except TypeError as error:
+        raise TypeError(f"executor {executor_id!r}, parameter {parameter.name!r}: {error}") from error
 
 
 def bad_input(path: str, error: DoesNotFit) -> TaskFailed:

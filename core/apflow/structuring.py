@@ -27,6 +27,7 @@ PLAIN: dict[Any, tuple[tuple[type, ...], str]] = {
     dict: ((dict,), "an object"),
     list: ((list,), "an array"),
     type(None): ((type(None),), "null"),
+    None: ((type(None),), "null"),
 }
 """JSON's own types: what a value may be, and how a message calls it."""
 
@@ -206,7 +207,11 @@ def _array_hook(annotation: Any) -> Callable[[Any, Any], Any]:
             raise DoesNotFit((Misfit("", "must be an array", value),))
         if fixed and len(value) != len(checks):
             raise DoesNotFit((Misfit("", f"must be an array of {len(checks)}", value),))
-        return ARRAYS[origin](_items(value, checks if fixed else checks * len(value)))
+        items = _items(value, checks if fixed else checks * len(value))
+        try:
+            return ARRAYS[origin](items)
+        except TypeError:
+            raise DoesNotFit((Misfit("", "must be an array without objects and arrays in it", value),)) from None
 
     return convert
 
@@ -276,7 +281,7 @@ def _misfits(error: BaseException, path: str, value: Any) -> Iterator[Misfit]:
             else:
                 part = value.get(step, value) if isinstance(value, Mapping) else value
                 yield from _misfits(inner, path if step is None else f"{path}.{step}", part)
-    elif isinstance(error, TypeError | AttributeError) and not isinstance(value, Mapping | list):
+    elif isinstance(error, TypeError | AttributeError) and not isinstance(value, Mapping):
         yield Misfit(path, "must be an object", value)
     else:
         yield Misfit(path, " ".join(str(error).split()) or type(error).__name__, value)
