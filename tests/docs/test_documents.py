@@ -84,7 +84,7 @@ def test_every_status_is_explained(status):
 
 
 def test_the_exit_codes_are_those_of_the_program():
-    from apflow.cli.failures import ExitCode  # noqa: PLC0415 - the rest of this file needs no program
+    from apflow.cli.failures import ExitCode
 
     table = (PAGES / "cli.md").read_text().partition("## Exit codes")[2]
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)} == {int(code) for code in ExitCode}

@@ -64,7 +64,7 @@ def test_the_reference_holds_nothing_else():
 
 
 def test_every_name_of_the_contract_is_in_its_reference():
-    import apflow_hookspecs  # noqa: PLC0415 - its names are the data here
+    import apflow_hookspecs
 
     page = (PAGES / "reference" / "contract.md").read_text()
     constants = {"EMPTY", "PROJECT", "SCOPES", "SETTLED", "Json", "CallNext", "EventType", "OnCrash"}
