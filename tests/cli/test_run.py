@@ -30,6 +30,10 @@ def hang(program):
     return [{"id": "waits", "executor": "hang", "inputs": {"started": str(program.folder / "started")}}]
 
 
+def read_to(process, text):
+    assert any(text in line for line in process.stdout), process.stderr.read()
+
+
 def test_each_event_is_a_line_and_the_end_a_summary(apflow):
     done = apflow("run", apflow.file(CHAIN))
     assert (done.code, done.err) == (0, "")
@@ -160,8 +164,7 @@ def test_the_time_limit_cancels_the_tree(apflow):
 def test_a_signal_ends_the_run_in_order(apflow, number):
     file = apflow.file(hang(apflow))
     with apflow.start("run", file, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as process:
-        while b"waits started" not in process.stdout.readline():
-            pass
+        read_to(process, b"waits started")
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, b"error: interrupted\n")
@@ -180,11 +183,9 @@ def test_the_second_signal_ends_it_at_once(apflow_with):
     (program.folder / "apflow.toml").write_text("drain_timeout = 0\ncancel_grace = 3600\n")
     file = program.file([{"id": "a", "executor": "stubborn"}])
     with program.start("run", file, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as process:
-        while b"a started" not in process.stdout.readline():
-            pass
+        read_to(process, b"a started")
         process.send_signal(signal.SIGINT)
-        while b"not yet" not in process.stdout.readline():
-            pass
+        read_to(process, b"not yet")
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
     assert process.returncode == 130

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
+
+from .conftest import Program
 
 TREE = [
     {"id": "root", "name": "日本 all", "user_id": "ada"},
@@ -22,11 +25,18 @@ TREE = [
 OTHER = [{"id": "other", "executor": "echo"}]
 
 
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory, probe):
+    """A folder whose storage holds a tree that ran, and one that has not."""
+    program = Program(tmp_path_factory.mktemp("stored"), probe)
+    assert program("run", program.file(TREE), "--keep-ids").code == 1
+    assert program("tasks", "create", program.file(OTHER)).code == 0
+    return program.folder
+
+
 @pytest.fixture
-def stored(apflow):
-    """A tree that ran, and one that has not."""
-    assert apflow("run", apflow.file(TREE), "--keep-ids").code == 1
-    assert apflow("tasks", "create", apflow.file(OTHER)).code == 0
+def stored(apflow, storage):
+    shutil.copytree(storage, apflow.folder, dirs_exist_ok=True)
     return apflow
 
 
