@@ -22,6 +22,8 @@ LATER: Final = object()
 """Stands for a value that is only known when the attempt begins."""
 
 _REFERENCES = frozenset({"$from", "$secret", "$literal"})
+_HIDDEN = frozenset({"env", "input"})
+"""Inputs that may hold secrets: no message shows them."""
 
 
 @frozen
@@ -132,7 +134,7 @@ def environment(options: Options) -> dict[str, str]:
 
 
 def _problem(field: str, value: Any, rule: str, *, denied: bool = False) -> Problem:
-    shown = None if value is LATER else value
+    shown = None if value is LATER else "…" if field in _HIDDEN else value
     return Problem(rule, field=f"inputs.{field}", value=shown, code=PermissionDenied.code if denied else InvalidTask.code)
 
 

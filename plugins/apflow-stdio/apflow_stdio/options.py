@@ -8,8 +8,12 @@ from string import Formatter
 from typing import Any, Literal
 
 from attrs import field, frozen
+from attrs.validators import ge, gt, optional
 
 MIB = 1 << 20
+
+NAMED_MEMORY: int | None = 2048 * MIB
+"""Bytes of data for each process of a command that tasks name, where the operator does not say."""
 
 
 @frozen
@@ -105,10 +109,10 @@ class Command:
     cwd: str | None = None
     env: Mapping[str, str] = field(factory=dict)
     input: bool = False
-    timeout: float = 30.0
-    cpu_time: int | None = None
-    memory: int | None = 2048 * MIB
-    processes: int | None = None
+    timeout: float = field(default=30.0, validator=gt(0))
+    cpu_time: int | None = field(default=None, validator=optional(gt(0)))
+    memory: int | None = field(default=NAMED_MEMORY, validator=optional(gt(0)))
+    processes: int | None = field(default=None, validator=optional(gt(0)))
 
     def __attrs_post_init__(self) -> None:
         if not self.argv or not self.argv[0]:
@@ -171,13 +175,13 @@ class Options:
         commands: What tasks may name, and, where it says `remote`, trees from outside too.
     """
 
-    timeout: float = 30.0
-    grace: float = 2.0
-    max_output: int = MIB // 4
+    timeout: float = field(default=30.0, validator=gt(0))
+    grace: float = field(default=2.0, validator=ge(0))
+    max_output: int = field(default=MIB // 4, validator=ge(0))
     environment: tuple[str, ...] = (
         "HOME", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER",
     )  # fmt: skip
-    cpu_time: int | None = None
-    memory: int | None = None
-    processes: int | None = None
+    cpu_time: int | None = field(default=None, validator=optional(gt(0)))
+    memory: int | None = field(default=None, validator=optional(gt(0)))
+    processes: int | None = field(default=None, validator=optional(gt(0)))
     commands: Mapping[str, Command] = field(factory=dict)

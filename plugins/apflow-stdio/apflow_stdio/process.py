@@ -169,7 +169,9 @@ def _holding(text: bytes | None) -> BinaryIO:
 
 def _spec(launch: Launch) -> bytes:
     fields = (*launch.argv, launch.cwd or "", *(f"{name}={text}" for name, text in launch.env.items()))
-    return "".join(f"{field}\0" for field in fields).encode()
+    if any("\0" in field for field in fields):
+        raise ValueError(f"the command {launch.argv[0]!r} holds the character NUL, in what the operator wrote")
+    return "".join(f"{field}\0" for field in fields).encode(errors="surrogateescape")
 
 
 def _numbers(launch: Launch, descriptor: int, length: int) -> tuple[str, ...]:

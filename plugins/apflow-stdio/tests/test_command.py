@@ -89,6 +89,11 @@ async def test_the_operator_names_the_variables_that_are_kept(execute, monkeypat
     assert (await execute(Options(environment=("PATH", "HTTP_PROXY")), command="printenv HTTP_PROXY"))["stdout"]
 
 
+async def test_a_variable_that_is_no_text_is_handed_on_as_it_is(execute, monkeypatch):
+    monkeypatch.setitem(os.environb, b"TMPDIR", b"/tmp/\xff")
+    assert (await execute(command="printenv TMPDIR"))["stdout"] == "/tmp/\N{REPLACEMENT CHARACTER}"  # noqa: S108 - a text
+
+
 async def test_text_is_given_on_standard_input(execute):
     text = "größe\0\n" * 100_000
     assert (await execute(command=["wc", "-c"], input=text))["stdout"] == str(len(text.encode()))
@@ -141,7 +146,7 @@ async def test_signals_are_as_a_shell_would_leave_them(execute):
         ({"command": "ls", "env": {"A": 1}}, "inputs.env"),
         ({"command": "ls", "env": {"A=B": "1"}}, "inputs.env.*'A=B'"),
         ({"command": "ls", "env": {"": "1"}}, "inputs.env"),
-        ({"command": "ls", "input": 5}, "inputs.input = 5"),
+        ({"command": "ls", "input": 5}, "inputs.input = .*must be a text"),
         ({"command": "ls", "check": "no"}, "inputs.check = 'no': must be true or false"),
         ({"command": "ls", "max_output": -1}, "inputs.max_output"),
         ({"command": "ls", "max_output": 10**9}, "the operator's limit, 262144"),
@@ -157,6 +162,13 @@ async def test_inputs_that_do_not_fit_are_refused_by_field_value_and_rule(execut
     assert failure.value.error == "bad_input"
     with pytest.raises(AssertionError, match=told):
         _assert_accepted(make_task(inputs=inputs))
+
+
+@pytest.mark.parametrize("inputs", [{"env": {"TOKEN": "canary", "N": 1}}, {"input": ["canary"]}])
+async def test_what_may_be_a_secret_is_not_shown_when_it_is_refused(execute, inputs):
+    with pytest.raises(TaskFailed, match="must") as failure:
+        await execute(command="ls", **inputs)
+    assert "canary" not in str(failure.value)
 
 
 def test_all_problems_of_a_task_are_told_together(make_task):

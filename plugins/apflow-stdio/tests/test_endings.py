@@ -127,7 +127,8 @@ hang()
 
 
 async def test_what_a_finished_command_leaves_behind_is_ended(execute, brisk, python):
-    result = await execute(brisk, command=python(FAMILY + "note(); fork(hang); fork(leave); fork(daemonise)"))
+    program = "told, box = os.pipe(); note(); fork(hang); fork(leave); fork(daemonise); os.close(box); print(open(told).read())"
+    result = await execute(brisk, command=python(FAMILY + program))
     pids = [int(pid) for pid in result["stdout"].split()]
     assert len(pids) == 4
     assert gone(pids)

@@ -237,6 +237,14 @@ async def test_a_value_is_never_taken_for_a_placeholder_or_more_than_one_argumen
     assert (await execute(options, "remote", command=command))["stdout"] == "[{b} {a} {{][x y]"
 
 
+@pytest.mark.parametrize(
+    "command", [Command(("echo", "a\0b")), Command(("echo",), env={"A": "\0"}), Command(("echo",), cwd="/\0")]
+)
+async def test_nul_in_what_the_operator_wrote_starts_nothing(execute, command):
+    with pytest.raises(ValueError, match="'echo' holds the character NUL"):
+        await execute(Options(commands={"odd": command}), command={"name": "odd"})
+
+
 async def test_a_named_command_has_limits_of_its_own(execute, python):
     program = "import resource; print(resource.getrlimit(resource.RLIMIT_DATA)[0], resource.getrlimit(resource.RLIMIT_CPU)[0])"
     escaped = [part.replace("{", "{{").replace("}", "}}") for part in python(program)]
@@ -268,6 +276,15 @@ def test_a_command_that_makes_no_sense_is_refused_when_the_configuration_is_read
     with pytest.raises(ExceptionGroup) as refusal:
         structure({"commands": {"tool": command}}, Options)
     assert told in _all_texts(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "section", [{"timeout": 0}, {"grace": -1}, {"max_output": -1}, {"memory": 0}, {"cpu_time": 0}, {"processes": 0}]
+)
+def test_limits_that_make_no_sense_are_refused_when_the_configuration_is_read(structure, section):
+    with pytest.raises(ExceptionGroup) as refusal:
+        structure(section, Options)
+    assert f"'{next(iter(section))}' must be" in _all_texts(refusal.value)
 
 
 def _all_texts(error: BaseException) -> str:
