@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from apflow.config import Settings, load_settings
 from apflow.creator import TaskCreator
 from apflow.host import Host
+from apflow.keeper import Keeper
 from apflow.known import missing_storage
-from apflow.manager import TaskManager
+from apflow.manager import Recovered, TaskManager
 from apflow_hookspecs import Caller, Event, ExecutableTask, Json, Storage, StorageOptions, TaskStatus, TaskTree
 from apflow_hookspecs.errors import ConfigError
 
@@ -32,15 +33,18 @@ class Engine:
         storage: Where trees are kept.
         creator: Makes trees.
         manager: Runs them.
+        recovered: What an earlier process had left, when the engine was opened.
     """
 
     def __init__(self, host: Host, settings: Settings, storage: Storage) -> None:
         self.host = host
         self.settings = settings
         self.storage = storage
+        self.recovered = Recovered(trees=0, tasks=0)
         self._catalogue: Catalogue | None = None
         owner = f"{os.getpid()}@{socket.gethostname()}"
-        self.manager = TaskManager(storage, host, settings, token=secrets.token_hex(16), owner=owner)
+        self._keeper = Keeper(storage, host, settings, token=secrets.token_hex(16), owner=owner)
+        self.manager = TaskManager(self._keeper, settings.drain_timeout)
         self.creator = TaskCreator(host, settings, self.manager)
 
     @property
@@ -77,7 +81,7 @@ class Engine:
         tree = await self.manager.tree(tree_id)
         if after >= tree.last_event and tree.run and tree.status not in (TaskStatus.IN_PROGRESS, TaskStatus.WAITING):
             return
-        async with aclosing(self.manager.events.watch(tree.id, tree.run, after)) as events:
+        async with aclosing(self._keeper.events.watch(tree.id, tree.run, after)) as events:
             async for event in events:
                 yield event
 
@@ -121,6 +125,7 @@ async def open_engine(
     try:
         engine = Engine(host, settings, storage)
         try:
+            engine.recovered = await engine.manager.recover()
             await host.startup(engine)
             try:
                 yield engine

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Sequence
 
-from apflow_hookspecs import Event, Storage
+from apflow.host import Host
+from apflow_hookspecs import Change, Event, Storage, Task
 from apflow_hookspecs.storage import EventRow
 
 BUFFER = 256
@@ -25,32 +26,54 @@ class Watcher:
 
 
 class Events:
-    """Who watches which tree."""
+    """Who watches which tree, and the plugins that observe all of them.
 
-    def __init__(self, storage: Storage) -> None:
+    Args:
+        storage: From which a watcher reads what it has missed.
+        host: The plugins; theirs are called one event after the other, in a task of its own.
+    """
+
+    def __init__(self, storage: Storage, host: Host) -> None:
         self._storage = storage
+        self._host = host
         self._watchers: dict[str, set[Watcher]] = {}
+        self._observed: asyncio.Queue[Event] = asyncio.Queue()
+        self._observer = asyncio.get_running_loop().create_task(self._observe(), name="apflow-observer")
         self._closed = False
 
-    def wanted(self, tree_id: str) -> bool:
-        """Whether anybody watches a tree."""
-        return tree_id in self._watchers
-
-    def stored(self, tree_id: str, events: Iterable[Event]) -> None:
-        """These were stored, in this order."""
-        for watcher in self._watchers.get(tree_id, ()):
-            for event in events:
-                if len(watcher.buffer) >= BUFFER:
-                    break
-                watcher.buffer.append(event)
+    def stored(self, tree_id: str, change: Change, tasks: Sequence[Task]) -> None:
+        """A change of a tree was stored; `tasks` are the tree's, by number, where the change tells of any."""
+        watchers, observed = self._watchers.get(tree_id, ()), self._host.observes
+        if not watchers and not observed:
+            return
+        events = [as_event(tree_id, change.run, row, None if row[2] is None else tasks[row[2]].id) for row in change.events]
+        for watcher in watchers:
+            watcher.buffer.extend(events[: max(0, BUFFER - len(watcher.buffer))])
             watcher.news.set()
+        if observed:
+            for event in events:
+                self._observed.put_nowait(event)
 
-    def close(self) -> None:
-        """Nothing more will be stored: every watcher ends."""
+    async def close(self) -> None:
+        """Nothing more will be stored: observers see the last of it, and every watcher ends."""
+        self.end_watching()
+        await self._observed.join()
+        self._observer.cancel()
+
+    def end_watching(self) -> None:
+        """Every watcher ends."""
         self._closed = True
         for watchers in self._watchers.values():
             for watcher in watchers:
                 watcher.news.set()
+
+    async def _observe(self) -> None:
+        while True:
+            event = await self._observed.get()
+            try:
+                await self._host.event(event)
+            finally:
+                self._observed.task_done()
 
     async def watch(self, tree_id: str, run: int, after: int = 0) -> AsyncGenerator[Event, None]:
         """The events of a tree from number `after` + 1 on, to the end of run `run` or of a later one."""

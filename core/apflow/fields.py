@@ -62,6 +62,8 @@ class Written:
     """Reference as written → whether it is required."""
     fields: dict[str, Any] = field(factory=dict)
     """The other fields, as `Task` takes them; those at their default are left out."""
+    broken: frozenset[str] = frozenset()
+    """Names of the fields that did not fit."""
 
     @property
     def label(self) -> str:
@@ -82,6 +84,7 @@ class Reader:
         written = Written(n)
         if not isinstance(raw, Mapping):
             self.problems.append(Problem("must be an object", task=f"#{n}", field="task", value=raw))
+            written.broken = frozenset(CHECKS)
             return written
         broken: list[tuple[str, Any, Rule]] = []
         for name, value in raw.items():
@@ -98,6 +101,8 @@ class Reader:
             except Rule as rule:
                 broken.append((name, value, rule))
         self._settle_executor(written)
+        if broken:
+            written.broken = frozenset(str(name) for name, _, _ in broken)
         for name, value, breach in broken:
             self.problems.append(Problem(str(breach), written.label, f"{name}{breach.path}", _at(value, breach.path)))
         return written
@@ -200,7 +205,7 @@ def _schemas(reader: Reader, written: Written, name: str, value: Any) -> None:
     _object(reader, written, name, value)
     _lift(written, name, "method", "_schemas_method")
     schemas = written.fields.get(name, EMPTY)
-    for other in schemas.keys() - {"input_schema", "output_schema"}:
+    for other in sorted(schemas.keys() - {"input_schema", "output_schema"}):
         if other not in {"type", "model"}:
             raise Rule("must be input_schema or output_schema", f".{other}")
         del schemas[other]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from attrs import frozen
@@ -17,9 +18,11 @@ from apflow.live import LiveTree
 from apflow.schedule import Schedule
 from apflow.transitions import Transitions, now
 from apflow_hookspecs import Batch, Problem, Storage
-from apflow_hookspecs.errors import InvalidTask, StorageUnavailable
+from apflow_hookspecs.errors import InvalidTask, StorageBroken, StorageUnavailable
 
 log = logging.getLogger("apflow.journal")
+
+PAUSE, MAX_PAUSE = 0.1, 5.0
 
 Start = tuple[LiveTree, int]
 
@@ -63,6 +66,10 @@ class Journal:
     ) -> None:
         self.commits = 0
         self.failure: BaseException | None = None
+        self.trouble: StorageUnavailable | None = None
+        """Why nothing can be written for the moment; it is tried again until it can."""
+        self.draining = False
+        """Whether nothing more is to be started."""
         self._storage = storage
         self._transitions = transitions
         self._schedule = schedule
@@ -71,12 +78,26 @@ class Journal:
         self._failed = failed
         self._due = asyncio.Event()
         self._waiters: list[tuple[str, asyncio.Future[None]]] = []
+        self._writing: list[tuple[str, asyncio.Future[None]]] = []
+        """Those who wait for the commit that is under way."""
+        self._ending = asyncio.Event()
         self._closing = False
         self._task = asyncio.get_running_loop().create_task(self._write_all(), name="apflow-journal")
 
     def due(self) -> None:
         """There is something to write."""
         self._due.set()
+
+    def admit(self) -> None:
+        """Whether a new tree may come in.
+
+        Raises:
+            StorageUnavailable: It could not be stored now.
+        """
+        if self.failure is not None:
+            raise self._closed()
+        if self.trouble is not None:
+            raise self.trouble
 
     async def stored(self, tree_id: str) -> None:
         """Wait until all that is due now for a tree is stored.
@@ -97,21 +118,23 @@ class Journal:
         if self.failure is not None:
             return
         self.failure = error
-        self._closing = True
-        self._due.set()
+        self._end()
         log.debug("the journal has stopped", exc_info=error)
-        for _, waiter in self._waiters:
+        for _, waiter in (*self._writing, *self._waiters):
             if not waiter.done():
                 waiter.set_exception(self._closed())
-        self._waiters.clear()
         self._failed(self._closed())
 
     async def close(self) -> None:
         """Write what is due, and end."""
-        self._closing = True
-        self._due.set()
+        self._end()
         with suppress(asyncio.CancelledError):
             await self._task
+
+    def _end(self) -> None:
+        self._closing = True
+        self._ending.set()
+        self._due.set()
 
     async def _write_all(self) -> None:
         try:
@@ -127,12 +150,9 @@ class Journal:
     async def _write(self) -> None:
         starts = self._claims()
         batch, ended = self._transitions.take()
-        waiters, self._waiters = self._waiters, []
-        try:
-            dropped = await self._commit(batch)
-        except BaseException:
-            self._waiters = [*waiters, *self._waiters]
-            raise
+        waiters = self._writing = self._waiters
+        self._waiters = []
+        dropped = await self._commit(batch)
         if dropped:
             for live, n in starts:
                 if live.tree.id in dropped:
@@ -151,7 +171,7 @@ class Journal:
                 waiter.set_result(None)
 
     def _claims(self) -> list[Start]:
-        if self._closing:
+        if self._closing or self.draining:
             return []
         starts = self._schedule.claims()
         if starts:
@@ -163,9 +183,20 @@ class Journal:
     async def _commit(self, batch: Batch) -> dict[str, Exception]:
         """Write a batch; trees that lost are taken out of it, and the rest is written again."""
         dropped: dict[str, Exception] = {}
+        pauses = _pauses()
         while batch.changes or batch.trees or batch.records or batch.deletes:
             self.commits += 1
-            committed = await self._storage.commit(batch)
+            try:
+                committed = await self._storage.commit(batch)
+            except StorageBroken:
+                raise
+            except StorageUnavailable as error:
+                if self._closing:
+                    raise
+                dropped.update(self._refuse_new(batch, error))
+                await self._pause(pauses)
+                continue
+            self.trouble = None
             if committed:
                 break
             refused: dict[str, Exception] = {tree_id: taken(ids) for tree_id, ids in committed.taken.items()}
@@ -180,10 +211,36 @@ class Journal:
             dropped.update(refused)
         return dropped
 
+    def _refuse_new(self, batch: Batch, error: StorageUnavailable) -> dict[str, Exception]:
+        """The storage is in trouble: new trees are refused, all else waits until it is back."""
+        if self.trouble is None:
+            log.error("%s; trying again until it can be written", error)
+        self.trouble = error
+        refused: dict[str, Exception] = {tree.id: error for tree in batch.trees}
+        batch.trees = []
+        for tree_id in refused:
+            del batch.changes[tree_id]
+        for waiting in [waiting for waiting in self._writing if waiting[0] in refused and not waiting[1].done()]:
+            waiting[1].set_exception(error)
+        return refused
+
+    async def _pause(self, pauses: Iterator[float]) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(next(pauses)):
+                await self._ending.wait()
+
     def _closed(self) -> StorageUnavailable:
         if isinstance(self.failure, StorageUnavailable):
             return self.failure
         return StorageUnavailable(f"the engine has stopped, for it could not write: {self.failure}")
+
+
+def _pauses() -> Iterator[float]:
+    """Seconds between one try and the next: longer and longer, with some chance in it."""
+    longest = PAUSE
+    while True:
+        yield random.uniform(longest / 2, longest)  # noqa: S311 - no secret hangs on it
+        longest = min(2 * longest, MAX_PAUSE)
 
 
 def taken(ids: Sequence[str]) -> InvalidTask:

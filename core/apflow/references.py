@@ -24,12 +24,14 @@ class Reference:
 
     Args:
         field: Where it stands, as `inputs.a.0.b`.
-        key: The task that is referred to, as the author wrote it.
+        written: The object that is the reference.
+        key: The task that is referred to, as it stands there.
         path: JSON Pointer (RFC 6901) into its result.
         rule: What is wrong with the way it is written; None where nothing is.
     """
 
     field: str
+    written: dict[str, Any]
     key: Any
     path: Any = ""
     rule: str | None = None
@@ -38,7 +40,7 @@ class Reference:
 def find(inputs: Mapping[str, Any]) -> Iterator[Reference]:
     """The references in a task's inputs, which are checked JSON."""
     if FROM in inputs or inputs.keys() == {LITERAL}:
-        yield Reference("inputs", inputs.get(FROM), rule="inputs are given by name; put the reference under one")
+        yield Reference("inputs", dict(inputs), inputs.get(FROM), rule="inputs are given by name; put the reference under one")
         return
     open_values: list[tuple[str, Any]] = [(f"inputs.{name}", value) for name, value in inputs.items()]
     while open_values:
@@ -61,7 +63,7 @@ def _read(field: str, value: dict[str, Any]) -> Reference:
         rule = '"$from" must name a task'
     elif not isinstance(path, str) or (path and not path.startswith("/")):
         rule = '"path" must be empty or a JSON Pointer that begins with "/"'
-    return Reference(field, key, path, rule)
+    return Reference(field, value, key, path, rule)
 
 
 def resolve(value: Any, look_up: Callable[[str, str], Json]) -> Any:

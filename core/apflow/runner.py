@@ -165,7 +165,7 @@ class Runner:
             if isinstance(error, Retry):
                 self._retry(attempt.live, attempt.n, error)
             elif isinstance(error, Lost):
-                self._lose(attempt.live, attempt.n, str(_told(error.reason)))
+                self.lose(attempt.live, attempt.n, str(_told(error.reason)))
             else:
                 self._transitions.failed(attempt.live, attempt.n, describe(error))
             self._due()
@@ -180,9 +180,11 @@ class Runner:
             self._transitions.failed(attempt.live, attempt.n, {"code": code, "message": message, "details": None})
             self._due()
 
-    def _lose(self, live: LiveTree, n: int, reason: str) -> None:
+    def lose(self, live: LiveTree, n: int, reason: str) -> None:
+        """What ran a task is gone: it is recovered, or fails where it must not run twice or was lost too often."""
         task = live.tasks[n]
-        if (task.on_crash or self._calls[task.executor or ""].on_crash) == "fail":
+        call = self._calls.get(task.executor or "")
+        if (task.on_crash or (call and call.on_crash)) == "fail":
             error = {"code": "interrupted", "message": f"what ran it is gone: {reason}", "details": None}
             self._transitions.failed(live, n, error)
         elif live.recoveries.get(n, 0) >= self._settings.max_recoveries:

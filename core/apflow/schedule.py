@@ -24,7 +24,7 @@ PENDING, READY, RUNNING, WAITING, COMPLETED, SKIPPED, CANCELLED, FAILED, HELD = 
 """HELD is pending and not asked to run. The ends are in the order in which a group takes its own from those under it."""
 
 STATUSES = {WAITING: "waiting", COMPLETED: "completed", SKIPPED: "skipped", CANCELLED: "cancelled", FAILED: "failed"}
-STATES = {status: state for state, status in STATUSES.items()}
+STATES = {status: state for state, status in STATUSES.items()} | {"in_progress": RUNNING}
 PRIORITIES = 10
 
 C = TypeVar("C", bound="Course")
@@ -104,14 +104,19 @@ class Schedule(Generic[C]):
         }
 
     def add(self, course: C, tasks: Iterable[Task]) -> list[End]:
-        """Take a tree in, as its tasks stand; the ends are those that follow from it, in order."""
+        """Take a tree in, as its tasks stand; the ends are those that follow from it, in order.
+
+        A task that is in progress takes a slot, whether there is one or not: whoever adds it knows what has become of it.
+        """
         ends: list[End] = []
         state, waits, groups = course.state, course.waits, course.plan.groups
         known = [(task.n, STATES[task.status]) for task in tasks if task.status in STATES and task.executor is not None]
         for n, was in known:
             state[n] = was
+            if was == RUNNING:
+                self._take(course.executors[n])
         for n, was in known:
-            if was != WAITING:
+            if was >= COMPLETED:
                 self._settle(course, n, was, ends)
         for n in range(course.plan.size):
             if state[n] == PENDING and waits[n] == 0 and n not in groups:
@@ -181,15 +186,18 @@ class Schedule(Generic[C]):
                 if course.state[n] != READY:
                     continue  # cancelled while it was queued
                 executor = course.executors[n]
-                if executor in self._room:
-                    if self._room[executor] <= 0:
-                        self._parked[executor][priority].append((course, n))
-                        continue
-                    self._room[executor] -= 1
+                if self._room.get(executor, 1) <= 0:
+                    self._parked[executor][priority].append((course, n))
+                    continue
                 course.state[n] = RUNNING
-                self.free -= 1
+                self._take(executor)
                 starts.append((course, n))
         return starts
+
+    def _take(self, executor: str) -> None:
+        self.free -= 1
+        if executor in self._room:
+            self._room[executor] -= 1
 
     def _push(self, course: C, n: int, *, front: bool = False) -> None:
         course.state[n] = READY

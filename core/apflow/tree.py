@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from attrs import frozen
 
 from apflow import references
 from apflow.fields import Reader, Written
-from apflow.plan import AMBIGUOUS, Plan, index
+from apflow.plan import Plan, index
 from apflow.schedule import COMPLETED, Course, Schedule
 from apflow_hookspecs import Dependency, Problem, Task, TaskTree
 from apflow_hookspecs.errors import CircularDependency, InvalidDependency, InvalidParent, InvalidTree
@@ -86,6 +87,7 @@ class _Builder:
         self.written = [reader.read(n, raw) for n, raw in enumerate(array)]
         self.problems = reader.problems
         self.warnings = reader.warnings
+        self.taken = self._taken()
         self.ids = self._ids(fresh=fresh_ids)
         self.keys = self._keys()
         self.refs = index((w.id, w.key, w.name) for w in self.written)
@@ -96,12 +98,13 @@ class _Builder:
         needed = [self._needed(w) for w in self.written]
         groups = {w.n for w in self.written if "executor" not in w.fields}
         self._check_groups(groups, parents)
-        plan = Plan(parents, groups, needed)
+        plan = Plan([max(parent, -1) for parent in parents], groups, needed)
         owner = self._owner(user_id)
         root_id = self.ids[roots[0]] if roots else self.ids[0]
-        tasks = {task.key: task for task in self._tasks(plan, root_id, owner)}
-        tree = TaskTree(id=root_id, tasks=tasks, user_id=owner, origin=origin, created_at=self.now, status_at=self.now)
-        self._check_order(plan, list(tasks.values()))
+        tasks = list(self._tasks(plan, root_id, owner))
+        self._check_order(plan, tasks)
+        by_key = {task.key: task for task in tasks}
+        tree = TaskTree(id=root_id, tasks=by_key, user_id=owner, origin=origin, created_at=self.now, status_at=self.now)
         return Draft(tree, plan, tuple(self.problems), tuple(self.warnings.values()))
 
     def _problem(
@@ -109,29 +112,25 @@ class _Builder:
     ) -> None:
         self.problems.append(Problem(rule, None if w is None else w.label, field, value, code))
 
+    def _taken(self) -> dict[str, Written]:
+        """The task that each id and key given means; none may mean two."""
+        taken: dict[str, Written] = {}
+        for w in self.written:
+            for field, word in (("id", w.id), ("key", w.key)):
+                if word is not None and (other := taken.setdefault(word, w)) is not w:
+                    self._problem(f"another task of the array (#{other.n}) has this id or key", w, field, word)
+        return taken
+
     def _ids(self, *, fresh: bool) -> list[str]:
         new = _new_ids(len(self.written))
-        seen: dict[str, Written] = {}
-        for w in self.written:
-            if w.id is not None and seen.setdefault(w.id, w) is not w:
-                self._problem(f"another task of the array (#{seen[w.id].n}) has this id", w, "id", w.id)
         return new if fresh else [w.id or made for w, made in zip(self.written, new, strict=True)]
 
     def _keys(self) -> list[str]:
-        """The author's key or id, else the name where it is unique and no other task's key, else the id."""
-        taken: dict[str, int] = {}
-        for w in self.written:
-            key = w.key or w.id
-            if key is None:
-                continue
-            if taken.setdefault(key, w.n) != w.n and w.key is not None:
-                self._problem(f"another task of the array (#{taken[key]}) has this key", w, "key", key)
-        names: dict[str, int] = {}
-        for w in self.written:
-            if w.key is None and w.id is None and w.name is not None:
-                names[w.name] = AMBIGUOUS if w.name in names or w.name in taken else w.n
+        """The author's key or id, else the name where nothing else of the tree bears it, else the id."""
+        names = Counter(w.name for w in self.written if w.name is not None)
         return [
-            w.key or w.id or (w.name if w.name is not None and names[w.name] == w.n else self.ids[w.n]) for w in self.written
+            w.key or w.id or (w.name if w.name is not None and names[w.name] == 1 and w.name not in self.taken else made)
+            for w, made in zip(self.written, self.ids, strict=True)
         ]
 
     def _resolve(self, ref: str) -> tuple[int, str]:
@@ -143,7 +142,7 @@ class _Builder:
 
     def _parent(self, w: Written) -> int:
         if w.parent_id is None:
-            return -1
+            return -2 if "parent_id" in w.broken else -1
         n, rule = self._resolve(w.parent_id)
         if n < 0:
             self._problem(rule, w, "parent_id", w.parent_id, InvalidParent.code)
@@ -164,8 +163,9 @@ class _Builder:
             n, rule = (-2, reference.rule) if reference.rule else self._resolve(reference.key)
             if n < 0:
                 self._problem(rule, w, reference.field, reference.key, InvalidDependency.code)
-            elif n not in needed:
-                needed[n] = True
+            else:
+                reference.written[references.FROM] = self.keys[n]  # which stays, whatever becomes of ids and names
+                needed.setdefault(n, True)
         return needed
 
     def _check_shape(self, parents: list[int]) -> list[int]:
@@ -187,15 +187,15 @@ class _Builder:
             )  # fmt: skip
             for n in island:
                 parents[n] = -2
-        for n, parent in enumerate(parents):
-            parents[n] = max(parent, -1)
         return roots
 
     def _check_groups(self, groups: set[int], parents: list[int]) -> None:
         full = set(parents)
         for n in groups:
             w = self.written[n]
-            if n not in full:
+            if w.broken & {"executor", "params", "schemas"}:
+                continue  # it may be none
+            if n not in full and -2 not in full:
                 self._problem(
                     "a task without an executor is a group, and a group must have tasks under it", w, "executor", None
                 )
@@ -206,21 +206,37 @@ class _Builder:
                 self._problem("a group (no executor) cannot have any", w, "dependencies", list(w.dependencies))
 
     def _check_order(self, plan: Plan, tasks: list[Task]) -> None:
-        if plan.forward or len(tasks) != plan.size or sum(map(len, waves(plan, tasks))) + len(plan.groups) == plan.size:
+        if plan.forward or sum(map(len, waves(plan, tasks))) + len(plan.groups) == plan.size:
             return
         cycle = plan.cycle()
         if cycle:
-            shown = [self.written[n].label for n in [*cycle[:MAX_SHOWN], cycle[0]]]
-            self._problem(
-                "depends on itself: " + " → ".join(shown),
-                self.written[cycle[0]], "dependencies", list(self.written[cycle[0]].dependencies), CircularDependency.code,
-            )  # fmt: skip
+            # A task that has the dependency itself comes first; what a group waits for is under it.
+            at = next(i for i, n in enumerate(cycle) if cycle[i + 1 - len(cycle)] in plan.dependencies[n])
+            cycle = [*cycle[at:], *cycle[:at]]
+            names = [self.written[n].label for n in cycle[:MAX_SHOWN]]
+            if len(cycle) > MAX_SHOWN:
+                names.append(f"… {len(cycle) - MAX_SHOWN:,} more …")
+            w = self.written[cycle[0]]
+            field, ref = self._edge(w, cycle[1 % len(cycle)])
+            self._problem(f"depends on itself: {' → '.join([*names, w.label])}", w, field, ref, CircularDependency.code)
+
+    def _edge(self, w: Written, n: int) -> tuple[str, str]:
+        """Where a task says that it waits for another, and how."""
+        for ref in w.dependencies:
+            if self.refs.get(ref) == n:
+                return "dependencies", ref
+        return next((r.field, r.key) for r in references.find(w.fields["inputs"]) if r.key == self.keys[n])
 
     def _owner(self, user_id: str | None) -> str | None:
-        owners = {w.fields.pop("user_id"): w for w in reversed(self.written) if "user_id" in w.fields}
-        if len(owners) > 1:
-            for owner, w in list(owners.items())[1:]:
-                self._problem("all tasks of a tree have one owner", w, "user_id", owner, InvalidTree.code)
+        owners: dict[str, Written] = {}
+        for w in self.written:
+            if "user_id" in w.fields:
+                owners.setdefault(w.fields.pop("user_id"), w)
+        for owner, w in list(owners.items())[1:]:
+            first = next(iter(owners.values()))
+            self._problem(
+                f"all tasks of a tree have one owner, and {first.label!r} has another", w, "user_id", owner, InvalidTree.code
+            )
         return next(iter(owners), user_id)
 
     def _tasks(self, plan: Plan, tree_id: str, owner: str | None) -> Iterator[Task]:
@@ -230,10 +246,11 @@ class _Builder:
             key = keys[n]
             parent = parents[n]
             if w.dependencies:
+                named: dict[int, str] = {}
+                for ref in w.dependencies:
+                    named.setdefault(self.refs.get(ref, -2), ref)
                 w.fields["dependencies"] = tuple(
-                    Dependency(ids[m], ref, required)
-                    for ref, required in w.dependencies.items()
-                    if (m := self.refs.get(ref, -2)) >= 0
+                    Dependency(ids[m], ref, plan.dependencies[n][m]) for m, ref in named.items() if m >= 0
                 )
             yield Task(
                 n=n, id=ids[n], key=key, name=w.name or key, parent_id=None if parent < 0 else ids[parent],

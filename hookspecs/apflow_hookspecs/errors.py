@@ -178,8 +178,22 @@ class StorageUnavailable(ApflowError):
     code = -32015
 
 
+class StorageBroken(StorageUnavailable):
+    """The storage cannot be used until somebody has mended it: trying again is of no use."""
+
+
 class StorageOwned(StorageUnavailable):
-    """Another process owns the storage."""
+    """Another process owns the storage.
+
+    Args:
+        pid: Of that process, where it is known.
+        endpoint: Path of the Unix socket on which it serves the operations; None where it has none.
+    """
+
+    def __init__(self, message: str | None = None, *, pid: int | None = None, endpoint: str | None = None) -> None:
+        super().__init__(message)
+        self.pid = pid
+        self.endpoint = endpoint
 
 
 class TooLarge(ApflowError):

@@ -88,7 +88,7 @@ async def test_commits_are_shared_by_the_tasks_that_run_side_by_side():
 async def test_a_task_of_which_nothing_is_asked_gets_nothing_made(monkeypatch):
     """No context, no policy chain, no event object: what nobody looks at is not built."""
     made = Counter()
-    for target in ("apflow.runner.TaskContext", "apflow.manager.as_event"):
+    for target in ("apflow.runner.TaskContext", "apflow.events.as_event"):
         monkeypatch.setattr(target, lambda *_, target=target, **__: made.update([target]))
 
     @executor("plain")

@@ -1,0 +1,198 @@
+"""The keeper: the trees that run, from being taken in to being let go, and what happens to them after each commit."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from apflow.config import Settings
+from apflow.events import Events
+from apflow.host import Host
+from apflow.journal import Journal, Written
+from apflow.live import LiveTree
+from apflow.plan import Plan
+from apflow.runner import Runner
+from apflow.schedule import Schedule
+from apflow.transitions import Transitions, now, show
+from apflow_hookspecs import Storage, TaskTree
+from apflow_hookspecs.errors import NotFound
+
+log = logging.getLogger("apflow.keeper")
+
+LONGEST_NAP = 60.0
+"""Seconds after which a waiting task's clock is looked at again."""
+
+
+class Keeper:
+    """Keeps live trees, and the machinery that they share.
+
+    Args:
+        storage: Where they are kept.
+        host: The plugins.
+        settings: Limits and times.
+        token: This engine's, as owner of the trees that it runs.
+        owner: This process, for people.
+    """
+
+    def __init__(self, storage: Storage, host: Host, settings: Settings, *, token: str, owner: str) -> None:
+        self.storage = storage
+        self.token = token
+        self.owner = owner
+        self.live: dict[str, LiveTree] = {}
+        self.schedule: Schedule[LiveTree] = Schedule(settings.max_concurrency, settings.limits)
+        self.transitions = Transitions(self.schedule)
+        self.journal = Journal(
+            storage, self.transitions, self.schedule, written=self._written, lost=self._lost, failed=self._failed
+        )
+        self.runner = Runner(host, settings, self.transitions, self.journal)
+        self.events = Events(storage, host)
+        self._plans: WeakKeyDictionary[TaskTree, Plan] = WeakKeyDictionary()
+        """Of trees that were just created here: they need not be read again to be run."""
+        self._stopping: set[asyncio.Task[None]] = set()
+
+    def created(self, tree: TaskTree, plan: Plan) -> None:
+        """A tree was stored, and is not to run yet."""
+        self._plans[tree] = plan
+
+    def take_created(self, tree: TaskTree) -> LiveTree | None:
+        """A tree whose object shows what is stored, for it was created here and nothing has happened to it since."""
+        plan = self._plans.pop(tree, None)
+        if plan is None:
+            return None
+        live = self.live[tree.id] = LiveTree(tree, plan, self.token)
+        return live
+
+    async def own(self, tree: TaskTree, scope: Collection[int] | None) -> LiveTree:
+        """Make a stored tree a live one of this engine."""
+        self.outdate(tree.id)
+        live = self.live[tree.id] = LiveTree(tree, Plan.of(tree), self.token, scope)
+        await self.storage.acquire(tree.id, self.token, self.owner)
+        tree.token, tree.owner = self.token, self.owner
+        return live
+
+    def outdate(self, tree_id: str) -> None:
+        """A tree that was created here changes: the objects that its creator holds no longer show it."""
+        for tree in [tree for tree in self._plans if tree.id == tree_id]:
+            del self._plans[tree]
+
+    async def stored_tree(self, tree_id: str) -> TaskTree:
+        """A tree as it is stored.
+
+        Raises:
+            NotFound: It is not.
+        """
+        tree = await self.storage.tree(tree_id)
+        if tree is None:
+            raise NotFound(f"there is no tree {tree_id!r}")
+        return tree
+
+    async def find(self, task_id: str) -> tuple[LiveTree | None, TaskTree]:
+        """The tree that holds a task, as it stands, and, where it runs, the live one.
+
+        Raises:
+            NotFound: There is no such task.
+        """
+        live = self.live.get(task_id)
+        if live is None:
+            task = await self.storage.task(task_id)
+            if task is None:
+                raise NotFound(f"there is no task {task_id!r}")
+            live = self.live.get(task.tree_id)
+            if live is None:
+                return None, await self.stored_tree(task.tree_id)
+        return live, live.tree
+
+    def forget(self, live: LiveTree) -> None:
+        """Let a tree go: nothing of it starts any more, and those who wait for its end are told."""
+        self._rest(live)
+        self.live.pop(live.tree.id, None)
+        if not live.ended.done():
+            live.ended.set_result(live.tree)
+
+    def _rest(self, live: LiveTree) -> None:
+        self.schedule.remove(live)
+        for timer in live.timers.values():
+            timer.cancel()
+
+    def arm(self, live: LiveTree, n: int) -> None:
+        """Set the clock for a task that waits, where it waits for an instant."""
+        wait = live.tasks[n].wait
+        if wait is not None and wait.at is not None:
+            # A clock that is set back or forth in between is noticed within a minute.
+            delay = min(max(0.0, (wait.at - now()) / 1_000_000), LONGEST_NAP)
+            live.timers[n] = asyncio.get_running_loop().call_later(delay, self._wake, live, n)
+
+    def _wake(self, live: LiveTree, n: int) -> None:
+        del live.timers[n]
+        wait = live.tasks[n].wait
+        if n not in live.waiting or wait is None or wait.at is None:
+            return
+        if wait.at > now():
+            self.arm(live, n)
+            return
+        if wait.kind == "input":
+            error: dict[str, Any] = {"code": "timeout", "message": "nobody answered in time", "details": None}
+            self.transitions.failed(live, n, error, was="waiting")
+        else:
+            self.transitions.resumes(live, n)
+        self.journal.due()
+
+    async def close(self) -> None:
+        """Stop what runs, write what is due, and end. What did not settle is left, pending, to the next engine."""
+        for live in self.live.values():
+            self._rest(live)
+        attempts = [attempt for live in self.live.values() for attempt in live.running.values()]
+        await self.runner.drop(attempts)
+        if self.journal.failure is None:
+            for attempt in attempts:
+                self.transitions.drained(attempt.live, attempt.n)
+        await self.journal.close()
+        await self.events.close()
+        for live in self.live.values():
+            live.ended.cancel()
+
+    def _written(self, written: Written) -> None:
+        """A batch is stored: show it, tell it, start what was claimed."""
+        for tree_id, change in written.batch.changes.items():
+            live = self.live.get(tree_id)
+            if live is not None:
+                show(live, change)
+                for move in change.moves:
+                    if move[2] == "waiting":
+                        self.arm(live, move[0])
+            self.events.stored(tree_id, change, live.tasks if live is not None else ())
+        for live, n in written.starts:
+            if n in live.cancelling:
+                self.runner.refuse(live, n)
+            else:
+                self.runner.start(live, n)
+        for live in written.ended:
+            self.forget(live)
+
+    def _lost(self, tree_id: str, error: Exception) -> None:
+        """A tree could not be written: nothing more of it starts, and those who wait for it are told."""
+        live = self.live.get(tree_id)
+        if live is None:
+            return
+        self._tell(live, error)
+        stopping = asyncio.get_running_loop().create_task(self.runner.drop(list(live.running.values())))
+        self._stopping.add(stopping)
+        stopping.add_done_callback(self._stopping.discard)
+        self.forget(live)
+
+    def _failed(self, error: Exception) -> None:
+        """Nothing can be written any more: all who wait are told."""
+        log.error("%s", error)
+        for live in self.live.values():
+            self.schedule.remove(live)
+            self._tell(live, error)
+        self.events.end_watching()
+
+    @staticmethod
+    def _tell(live: LiveTree, error: Exception) -> None:
+        if not live.ended.done():
+            live.ended.set_exception(error)
+            live.ended.exception()  # seen: that nobody waits for it is no fault
