@@ -6,9 +6,11 @@
         tree = await engine.creator.create_task_tree_from_array(tasks)
         done = await engine.manager.distribute_task_tree(tree)
 
-`apflow.run(tasks)` is the same for scripts. What plugins are written against is `apflow_hookspecs`. The way of a task is also
-the order to read the modules in: `creator` (with `fields`, `tree`, `plan`) → `manager`, `keeper` → `schedule` → `runner` (with `calls`,
-`references`, `values`) → `transitions` → `journal` → a storage → `events`, and back to `schedule`.
+`apflow.run(tasks)` is the same for scripts. What plugins are written against is `apflow_hookspecs`.
+
+The way of a task is also the order to read the modules in: `creator` (with `fields`, `tree`, `plan`) → `manager`, `keeper` →
+`schedule` → `runner` (with `calls`, `references`, `values`) → `transitions` → `journal` → a storage → `events`, and back to
+`schedule`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
@@ -89,6 +90,9 @@ class Settings:
         Raises:
             ConfigError: It does not fit; the message names the key, the value, the rule and where it came from.
         """
+        if normalised(name) not in self.sections and hasattr(cls, "__attrs_attrs__"):
+            with suppress(TypeError):  # it has fields without a default, and the error shall name them
+                return cls()
         from apflow.sections import structured  # noqa: PLC0415 - loads cattrs
 
         return structured(normalised(name), self.sections.get(normalised(name), EMPTY), cls, self.sources)

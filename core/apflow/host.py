@@ -29,7 +29,7 @@ from apflow_hookspecs import (
     TaskFailed,
     TaskTree,
 )
-from apflow_hookspecs.errors import ApflowError, PermissionDenied, PluginConflict
+from apflow_hookspecs.errors import ApflowError, ConfigError, PermissionDenied, PluginConflict
 
 __all__ = ["Host", "PluginInfo", "PluginState"]
 
@@ -172,7 +172,8 @@ class Host:
                 await implementation.answer(engine, within=None, read=as_it_is)
             except HookFailed as failure:
                 await self._shut_down(engine, begun)
-                raise ApflowError(f"plugin {failure.plugin!r} cannot start: {failure.reason}") from failure.__cause__
+                kind = ConfigError if isinstance(failure.__cause__, ConfigError) else ApflowError
+                raise kind(f"plugin {failure.plugin!r} cannot start: {failure.reason}") from failure.__cause__
             begun.append(implementation.plugin)
 
     async def shutdown(self, engine: Engine) -> None:

@@ -25,6 +25,9 @@ from apflow_hookspecs.errors import CircularDependency, InvalidDependency, Inval
 MAX_SHOWN = 20
 """How many problems a refusal tells, and how many names one problem."""
 
+UNKNOWN = -2
+"""Stands for the number of a parent, or of a task referred to, that is not there; -1 is no parent."""
+
 
 @frozen
 class Draft:
@@ -137,16 +140,16 @@ class _Builder:
         """The number behind a reference; below nought, with the rule that it breaks, where there is none."""
         n = self.refs.get(ref)
         if n is None:
-            return -2, "no task of the array has this id or name"
+            return UNKNOWN, "no task of the array has this id or name"
         return n, "several tasks of the array have this name; refer to one by its id"
 
     def _parent(self, w: Written) -> int:
         if w.parent_id is None:
-            return -2 if "parent_id" in w.broken else -1
+            return UNKNOWN if "parent_id" in w.broken else -1
         n, rule = self._resolve(w.parent_id)
         if n < 0:
             self._problem(rule, w, "parent_id", w.parent_id, InvalidParent.code)
-            return -2
+            return UNKNOWN
         return n
 
     def _needed(self, w: Written) -> dict[int, bool]:
@@ -160,7 +163,7 @@ class _Builder:
                 needed[n] = needed.get(n, False) or required
         inputs = w.fields.get("inputs")
         for reference in references.find(inputs) if inputs else ():
-            n, rule = (-2, reference.rule) if reference.rule else self._resolve(reference.key)
+            n, rule = (UNKNOWN, reference.rule) if reference.rule else self._resolve(reference.key)
             if n < 0:
                 self._problem(rule, w, reference.field, reference.key, InvalidDependency.code)
             else:
@@ -171,7 +174,7 @@ class _Builder:
     def _check_shape(self, parents: list[int]) -> list[int]:
         """Exactly one root, and every task under it."""
         roots = [n for n, parent in enumerate(parents) if parent == -1]
-        if len(roots) != 1 and not (not roots and -2 in parents):  # noqa: PLR2004 - an unknown parent was told already
+        if len(roots) != 1 and not (not roots and UNKNOWN in parents):  # an unknown parent was told already
             names = ", ".join(repr(self.written[n].label) for n in roots[:MAX_SHOWN])
             rule = (
                 f"a tree has one root, and {len(roots)} tasks have no parent: {names}"
@@ -186,7 +189,7 @@ class _Builder:
                 self.written[island[0]], "parent_id", self.written[island[0]].parent_id, InvalidTree.code,
             )  # fmt: skip
             for n in island:
-                parents[n] = -2
+                parents[n] = UNKNOWN
         return roots
 
     def _check_groups(self, groups: set[int], parents: list[int]) -> None:
@@ -195,7 +198,7 @@ class _Builder:
             w = self.written[n]
             if w.broken & {"executor", "params", "schemas"}:
                 continue  # it may be none
-            if n not in full and -2 not in full:
+            if n not in full and UNKNOWN not in full:
                 self._problem(
                     "a task without an executor is a group, and a group must have tasks under it", w, "executor", None
                 )
@@ -248,7 +251,7 @@ class _Builder:
             if w.dependencies:
                 named: dict[int, str] = {}
                 for ref in w.dependencies:
-                    named.setdefault(self.refs.get(ref, -2), ref)
+                    named.setdefault(self.refs.get(ref, UNKNOWN), ref)
                 w.fields["dependencies"] = tuple(
                     Dependency(ids[m], ref, plan.dependencies[n][m]) for m, ref in named.items() if m >= 0
                 )

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apflow.memory import MemoryStorage
+from apflow.memory.storage import MemoryStorage
 from apflow.testing.storage_samples import NOON, sample_tree, stored
 from apflow_hookspecs import Batch, Change, Dependency, RecordWrite, Storage, TaskQuery
 

@@ -181,7 +181,7 @@ class ListingContract:
         assert await storage.count(TaskQuery(root_only=True)) == {"pending": 1, "waiting": 1}
 
     async def test_open_trees_come_in_the_order_of_their_requests(self, storage: Storage) -> None:
-        requested = {"requested_at": NOON + 1, "run": 1}
+        requested: dict[str, Any] = {"requested_at": NOON + 1, "run": 1}
         await insert(
             storage,
             sample_tree("never asked to run"),

@@ -35,7 +35,7 @@ def sample_tree(
             fields["dependencies"] = (Dependency(f"{id}.{n - 1}", f"task-{n - 1}"),)
         fields |= {"name": fields["key"], "user_id": record.get("user_id"), **(tasks or {}).get(n, {})}
         made.append(Task(n=n, tree_id=id, created_at=created_at, updated_at=fields.pop("updated_at", created_at), **fields))
-    defaults = {"token": TOKEN, "status_at": created_at, "owner": "1@here"}
+    defaults: dict[str, Any] = {"token": TOKEN, "status_at": created_at, "owner": "1@here"}
     return TaskTree(id=id, tasks={task.key: task for task in made}, created_at=created_at, **(defaults | record))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
@@ -13,7 +13,9 @@ from apflow_hookspecs import Json, Problem, Task, TaskContext, TaskFailed
 from apflow_hookspecs.errors import PermissionDenied
 from apflow_stdio.launch import Launch, known, launch, problems, unknown_inputs
 from apflow_stdio.options import Options
-from apflow_stdio.process import Outcome, run
+
+if TYPE_CHECKING:
+    from apflow_stdio.process import Outcome
 
 TAIL = 4000
 """Characters of each stream that an error carries."""
@@ -86,6 +88,8 @@ class CommandExecutor:
             denied = any(problem.code == PermissionDenied.code for problem in found)
             raise TaskFailed("; ".join(map(str, found)), error="denied" if denied else "bad_input")
         planned = launch(inputs, self.options)
+        from apflow_stdio.process import run  # noqa: PLC0415 - a plugin is imported at every start, and few starts run commands
+
         outcome = await run(planned)
         if outcome.left and context is not None:
             context.log.warning("processes of the command could not be ended", extra={"groups": list(outcome.left)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final, Literal, get_args
 
 from apflow_hookspecs import Json, Problem, Task, TaskContext, TaskFailed, executor
@@ -34,6 +33,8 @@ async def system_info(
         raise TaskFailed(f"inputs.path = {path!r}: may only be / for callers from outside", error="denied")
     if resource not in get_args(Resource):
         raise TaskFailed(f"inputs.resource = {resource!r}: must be one of {', '.join(get_args(Resource))}", error="bad_input")
+    import asyncio  # noqa: PLC0415 - a plugin is imported at every start, and few starts ask for facts
+
     try:
         async with asyncio.timeout(timeout):
             return await asyncio.to_thread(_gather, resource, path)

@@ -1,7 +1,4 @@
-"""The in-memory storage: complete, and gone with its process. It is also the reference that other storages are compared with.
-
-async with open_engine("memory:") as engine: ...
-"""
+"""The in-memory storage itself."""
 
 from __future__ import annotations
 
@@ -12,8 +9,8 @@ from operator import itemgetter
 
 from attrs import define, field
 
-from apflow.memory_records import Records
-from apflow.memory_rows import TaskRow, TreeRow
+from apflow.memory.records import Records
+from apflow.memory.rows import TaskRow, TreeRow
 from apflow_hookspecs import (
     Attempt,
     Batch,
@@ -23,28 +20,14 @@ from apflow_hookspecs import (
     Json,
     Page,
     Record,
-    StorageOptions,
-    StorageScheme,
     Task,
     TaskQuery,
     TaskStatus,
     TaskTree,
     errors,
-    hookimpl,
 )
 
 _Found = tuple[TreeRow, int, TaskRow]
-
-
-async def open_memory(url: str, options: StorageOptions) -> MemoryStorage:  # noqa: ARG001 - every scheme is opened so
-    """A new, empty storage, whatever stands behind `memory:`."""
-    return MemoryStorage()
-
-
-@hookimpl
-def apflow_storages() -> Iterable[StorageScheme]:
-    """Provide the scheme `memory`."""
-    yield StorageScheme("memory", open_memory, "Trees in memory, gone with the process.")
 
 
 @define(eq=False)

@@ -152,7 +152,7 @@ class TreeRow:
         requested, status = self.record["requested_at"], self.record["status"]
         if requested is None or status in _SETTLED:
             return False
-        return status != "pending" or self.record["status_at"] <= requested
+        return bool(status != "pending" or self.record["status_at"] <= requested)
 
     def id_of(self, n: int) -> str:
         """The id of a task, also of one that was deleted."""

@@ -1,0 +1,65 @@
+"""What the built-in validators look at, against what is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from apflow.calls import Calls
+from apflow.host import Host
+from apflow.known import missing_executor, missing_policy
+from apflow.runner import policy_options
+from apflow.structuring import DoesNotFit, Misfit
+from apflow_hookspecs import ExecutableTask, Problem, Task, TaskTree
+from apflow_hookspecs.errors import ExecutorNotFound
+
+
+class Checks:
+    """The checks of one host.
+
+    Args:
+        host: What is installed.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._calls = Calls(host.executors)
+
+    def problems(self, task: Task, executor: ExecutableTask | None, tree: TaskTree) -> Iterator[Problem]:
+        """What is wrong with a working task."""
+        if executor is None:
+            rule = missing_executor(task.executor or "", self._host)
+            yield Problem(rule, task.key, "executor", task.executor, ExecutorNotFound.code)
+        else:
+            yield from self._inputs(task, executor.id, tree)
+        for name, options in task.policies.items():
+            yield from self._policy(task, name, options)
+
+    def _inputs(self, task: Task, executor: str, tree: TaskTree) -> Iterator[Problem]:
+        call = self._calls[executor]
+        provided = frozenset(tree[dependency.task_id].key for dependency in task.dependencies)
+        for misfit in call.misfits(task.inputs, provided):
+            # What is missing a hook may still add.
+            if not (misfit.rule == "is missing" and self._host.gates_execution):
+                yield _problem(task, "inputs", misfit)
+        try:
+            call.params(task.params)
+        except DoesNotFit as error:
+            yield from _problems(task, "params", error.misfits)
+
+    def _policy(self, task: Task, name: str, options: object) -> Iterator[Problem]:
+        policy = self._host.policies.get(name)
+        if policy is None:
+            yield Problem(missing_policy(name, self._host), task.key, f"policies.{name}", options)
+            return
+        try:
+            policy_options(policy, options)
+        except DoesNotFit as error:
+            yield from _problems(task, f"policies.{name}", error.misfits)
+
+
+def _problems(task: Task, field: str, misfits: Iterable[Misfit]) -> Iterator[Problem]:
+    return (_problem(task, field, misfit) for misfit in misfits)
+
+
+def _problem(task: Task, field: str, misfit: Misfit) -> Problem:
+    return Problem(misfit.rule, task.key, f"{field}{misfit.path}", misfit.value)
