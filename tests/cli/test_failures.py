@@ -3,7 +3,7 @@ import logging
 import click
 import pytest
 
-from apflow.cli.failures import Interrupted, exit_code, told, warnings_shown
+from apflow.cli.failures import Interrupted, exit_code, show_debug_records, told, warnings_shown
 from apflow_hookspecs.errors import (
     ApflowError,
     ConfigError,
@@ -67,6 +67,15 @@ def test_a_logged_exception_is_one_line_without_traceback(capsys):
         log.error("the plugin %s failed", "\x1b[2J", exc_info=ValueError("a\nb"))
         log.info("not for people")
     assert capsys.readouterr().err == "error: the plugin \\x1b[2J failed: ValueError: a\\nb\n"
+
+
+def test_debugging_shows_our_records_of_every_level_and_tracebacks(capsys):
+    with warnings_shown():
+        show_debug_records()
+        logging.getLogger("apflow.somewhere").debug("so far", exc_info=ValueError("no"))
+        logging.getLogger("another.library").debug("not ours")
+    logging.getLogger("apflow.somewhere").debug("no more")
+    assert capsys.readouterr().err == "debug: so far\nValueError: no\n"
     assert not logging.getLogger().handlers or all(
         "_StandardError" not in type(h).__name__ for h in logging.getLogger().handlers
     )

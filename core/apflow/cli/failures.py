@@ -8,13 +8,14 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import Any
 
 import click
 
 from apflow.cli.output import colour
 from apflow.cli.text import escaped, plural
 from apflow_hookspecs.errors import ApflowError, ConfigError, StorageOwned, StorageUnavailable
+
+_OURS = logging.getLogger("apflow")
 
 SHOWN = 20
 """Problems that are listed one by one."""
@@ -100,7 +101,7 @@ class _OneLine(logging.Formatter):
         line = f"{record.levelname.lower()}: {escaped(record.getMessage())}"
         if error is None:
             return line
-        if logging.getLogger().isEnabledFor(logging.DEBUG):
+        if _OURS.isEnabledFor(logging.DEBUG):
             return f"{line}\n{''.join(traceback.format_exception(error))}".rstrip()
         return f"{line}: {type(error).__name__}: {escaped(error)}"
 
@@ -118,17 +119,16 @@ class _StandardError(logging.Handler):
 @contextmanager
 def warnings_shown() -> Iterator[None]:
     """While it lasts, log records from WARNING on go to standard error, a line each."""
-    root, handler = logging.getLogger(), _StandardError()
+    root, handler, level = logging.getLogger(), _StandardError(), _OURS.level
     handler.setFormatter(_OneLine())
-    level = root.level
     root.addHandler(handler)
     try:
         yield
     finally:
         root.removeHandler(handler)
-        root.setLevel(level)
+        _OURS.setLevel(level)
 
 
-def show_debug_records(*_: Any) -> None:
-    """Let log records of every level through."""
-    logging.getLogger().setLevel(logging.DEBUG)
+def show_debug_records() -> None:
+    """Let our log records of every level through; what libraries tell of themselves would bury them."""
+    _OURS.setLevel(logging.DEBUG)

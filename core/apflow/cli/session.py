@@ -124,5 +124,5 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--block",), {"metavar": "NAME", "multiple": True, "help": "A plugin that stays off. Repeatable."}),
     (("--no-plugins",), {"is_flag": True, "help": "Import no plugin but the host's own."}),
     (("--json",), {"is_flag": True, "help": "Print for machines."}),
-    (("--debug",), {"is_flag": True, "help": "Show tracebacks and all that is logged."}),
+    (("--debug",), {"is_flag": True, "help": "Show tracebacks, and what is logged."}),
 )
