@@ -194,9 +194,9 @@ class Journal:
                 if self._closing:
                     raise
                 dropped.update(self._refuse_new(batch, error))
-                await self._pause(pauses)
+                if batch.changes or batch.records or batch.deletes:
+                    await self._pause(pauses)
                 continue
-            self.trouble = None
             if committed:
                 break
             refused: dict[str, Exception] = {tree_id: taken(ids) for tree_id, ids in committed.taken.items()}
@@ -209,6 +209,7 @@ class Journal:
             for tree_id in refused:
                 batch.changes.pop(tree_id, None)
             dropped.update(refused)
+        self.trouble = None
         return dropped
 
     def _refuse_new(self, batch: Batch, error: StorageUnavailable) -> dict[str, Exception]:

@@ -48,7 +48,7 @@ async def test_plugins_are_listed_with_what_they_implement(call):
     assert sorted(plugins) == ["doors", "memory", "validators"]
     assert plugins["doors"]["hooks"] == ["apflow_executors"]
     assert plugins["memory"]["state"] == "on"
-    assert plugins["memory"]["location"].endswith("memory.py")
+    assert plugins["memory"]["location"].endswith("__init__.py")
 
 
 async def test_where_plugins_are_installed_is_not_for_everybody(call):
