@@ -58,6 +58,14 @@ class LiveTree(Course):
             self._references = index((task.id, task.key, task.name) for task in self.tasks)
         return self._references[reference]
 
+    def key(self, n: int) -> str:
+        """A task's key."""
+        return self.tasks[n].key
+
+    def completed(self, n: int) -> bool:
+        """Whether a task completed."""
+        return self.state[n] == COMPLETED
+
     def attempt(self, n: int) -> int:
         """Number of a task's current attempt."""
         return self.attempts.get(n, 1)

@@ -13,14 +13,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from apflow import references
 from apflow.calls import Call, Calls, bad_input
 from apflow.config import Settings
 from apflow.host import Host
+from apflow.inputs import gather
 from apflow.journal import Journal
 from apflow.known import missing_executor, missing_policy
 from apflow.live import LiveTree
-from apflow.schedule import COMPLETED
 from apflow.structuring import DoesNotFit, structurer
 from apflow.transitions import Transitions, now
 from apflow.values import BadValue, checked, encode
@@ -212,7 +211,7 @@ class Runner:
             call = self._calls[executor]
         except KeyError:
             raise TaskFailed(missing_executor(executor, self._host), error="executor_missing") from None
-        inputs = self._inputs(live, task, call)
+        inputs = gather(task, live.plan.dependencies[task.n], live, call)
         wrapped = bool(task.policies) or self._has_defaults
         if not (self._host.gates_execution or wrapped or call.wants_context):
             result = await call.invoke(inputs, None)
@@ -226,19 +225,6 @@ class Runner:
         if self._host.changes_results:
             result = await self._host.after_execute(task, result)
         return self._checked(result)
-
-    def _inputs(self, live: LiveTree, task: Task, call: Call) -> dict[str, Any]:
-        """The author's inputs with references resolved, and the results of the other dependencies that the executor takes."""
-        inputs: dict[str, Any] = references.resolve(task.inputs, partial(_look_up, live, task)) if task.inputs else {}
-        needed = live.plan.dependencies[task.n]
-        if needed and (call.accepts is None or call.accepts - inputs.keys()):
-            referred = {live.number(r.key) for r in references.find(task.inputs)} if task.inputs else ()
-            for n in needed:
-                key = live.tasks[n].key
-                taken = key in inputs or n in referred or live.state[n] != COMPLETED
-                if not taken and (call.accepts is None or key in call.accepts):
-                    inputs[key] = live.outcome(n)
-        return inputs
 
     async def _prepared(self, attempt: Attempt, task: Task, inputs: dict[str, Any], context: TaskContext) -> dict[str, Any]:
         changed = await self._host.before_execute(task, inputs, context)
@@ -351,15 +337,3 @@ def _told(value: Any) -> Json:
         return checked(value)
     except BadValue:
         return repr(value).encode("ascii", "backslashreplace").decode()
-
-
-def _look_up(live: LiveTree, task: Task, key: str, path: str) -> Json:
-    """The value of a reference."""
-    n = live.number(key)
-    if live.state[n] != COMPLETED and not live.plan.dependencies[task.n][n]:
-        return None
-    try:
-        return references.point(live.outcome(n), path)
-    except LookupError as error:
-        message = f"the result of {key!r} has no part {path!r}: {error.args[0]}"
-        raise TaskFailed(message, error="reference_missing", details={"key": key, "path": path}) from None

@@ -4,7 +4,7 @@ Pure: what happened goes in, what has to happen comes out. No I/O, no clock, no 
 a task ends, so that a whole tree costs O(V+E).
 
 Order: priorities are strict over all trees; within a priority trees take turns; within a tree the task that became ready first
-goes first. A task whose executor is at its limit is passed over and comes back to the front of its tree.
+goes first. Tasks whose executor is at its limit are passed over, and keep their places.
 
 In: `add`, `settled`, `released`, `waiting`, `again`, `cancelled`, `remove`. Out: the `End`s that follow from what went in, and
 `claims`, the tasks to start now. A tree is over when its `open` has come down to nought.
@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from heapq import heappop, heappush, heapreplace
+from itertools import count
 from typing import Generic, TypeVar
 
 from apflow.plan import NOBODY, Plan
@@ -52,25 +54,30 @@ class Course:
         self.worst = bytearray([COMPLETED]) * plan.size
         self.begun = bytearray(plan.size)
         """Whether something under a task was claimed: then a group is in progress."""
-        self.ready: dict[int, deque[int]] = {}
-        """Ready tasks by priority, first in, first out."""
+        self.lanes: dict[tuple[int, str], deque[tuple[int, int]]] = {}
+        """Ready tasks as (ticket, n), first in, first out, by priority and by executor where that has a limit."""
+        self.ready = [0] * PRIORITIES
+        """How many tasks of each priority are ready."""
+        self.turns = [0] * PRIORITIES
+        """Ticket of its last turn in each priority; the lower, the sooner it has the next."""
+        self.listed = False
+        """Whether a schedule has it."""
         self.open = plan.size
         """How many tasks have yet to settle until the tree is over."""
-        held = [] if scope is None else [t.n for t in tasks if t.status == "pending" and t.executor and t.n not in scope]
-        if held:
-            self._hold(held)
+        if scope is not None:
+            self._hold({t.n for t in tasks if t.status == "pending" and t.executor and t.n not in scope})
         for n in plan.groups:
             self.begun[n] = tasks[n].status == "in_progress"
 
-    def _hold(self, held: list[int]) -> None:
+    def _hold(self, held: set[int]) -> None:
         """Tasks that were not asked to run keep every group above them open; none of these counts for the end of the tree."""
-        seen = set()
+        seen: set[int] = set()
         for start in held:
             n = start
             while n >= 0 and n not in seen:
                 seen.add(n)
-                if n == start or n in self.plan.groups:
-                    self.open -= self.state[n] != HELD
+                if n in held or n in self.plan.groups:
+                    self.open -= 1
                     self.state[n] = HELD
                 n = self.plan.parents[n]
 
@@ -98,10 +105,9 @@ class Schedule(Generic[C]):
         self.free = max_concurrency
         self.limits = dict(limits or {})
         self._room = dict(self.limits)
-        self._rings: list[deque[C]] = [deque() for _ in range(PRIORITIES)]
-        self._parked: dict[str, list[deque[tuple[C, int]]]] = {
-            executor: [deque() for _ in range(PRIORITIES)] for executor in self.limits
-        }
+        self._tickets = count(1)
+        self._rings: list[dict[str, list[tuple[int, C]]]] = [{} for _ in range(PRIORITIES)]
+        """By priority and lane: a heap of the trees in it, by their turn. What changed since is put right at the top."""
 
     def add(self, course: C, tasks: Iterable[Task]) -> list[End]:
         """Take a tree in, as its tasks stand; the ends are those that follow from it, in order.
@@ -109,6 +115,7 @@ class Schedule(Generic[C]):
         A task that is in progress takes a slot, whether there is one or not: whoever adds it knows what has become of it.
         """
         ends: list[End] = []
+        course.listed = True
         state, waits, groups = course.state, course.waits, course.plan.groups
         known = [(task.n, STATES[task.status]) for task in tasks if task.status in STATES and task.executor is not None]
         for n, was in known:
@@ -136,7 +143,6 @@ class Schedule(Generic[C]):
         executor = course.executors[n]
         if executor in self._room:
             self._room[executor] += 1
-            self._unpark(executor)
 
     def waiting(self, course: C, n: int) -> None:
         """A running task waits, for an answer or an instant."""
@@ -158,6 +164,7 @@ class Schedule(Generic[C]):
                 running.append(n)
                 continue
             course.open += state[n] == HELD
+            course.ready[course.priorities[n]] -= state[n] == READY
             state[n] = CANCELLED
             ends.append((n, CANCELLED, None))
         for n, _, _ in ends.copy():
@@ -166,59 +173,73 @@ class Schedule(Generic[C]):
 
     def remove(self, course: C) -> None:
         """Forget a tree: nothing of it starts any more. Slots of its running tasks are still given back by `released`."""
-        for priority, queue in course.ready.items():
-            if queue:
-                queue.clear()
-                self._rings[priority].remove(course)
+        course.listed = False
+        course.lanes.clear()
+        course.ready = [0] * PRIORITIES
         if course.open:
             course.state = course.state.replace(bytes([READY]), bytes([PENDING]))
 
     def claims(self) -> list[tuple[C, int]]:
         """Start these now, in this order; their slots are taken."""
         starts: list[tuple[C, int]] = []
-        for priority, ring in enumerate(self._rings):
-            while ring and self.free > 0:
-                course = ring.popleft()
-                queue = course.ready[priority]
-                n = queue.popleft()
-                if queue:
-                    ring.append(course)
-                if course.state[n] != READY:
-                    continue  # cancelled while it was queued
-                executor = course.executors[n]
-                if self._room.get(executor, 1) <= 0:
-                    self._parked[executor][priority].append((course, n))
-                    continue
+        for priority in range(PRIORITIES):
+            while self.free > 0 and (lane := self._lane(priority)) is not None:
+                _, course = self._rings[priority][lane][0]
+                _, n = course.lanes[priority, lane].popleft()
+                course.ready[priority] -= 1
+                course.turns[priority] = next(self._tickets)
                 course.state[n] = RUNNING
-                self._take(executor)
+                self._take(course.executors[n])
                 starts.append((course, n))
         return starts
+
+    def _lane(self, priority: int) -> str | None:
+        """The lane at whose top is the task to start next: the first that may start, of the tree whose turn it is."""
+        best: tuple[tuple[int, int], str] | None = None
+        for lane, ring in self._rings[priority].items():
+            if self._room.get(lane, 1) > 0:
+                top = self._top(priority, lane, ring)
+                if top is not None and (best is None or top < best[0]):
+                    best = (top, lane)
+        return None if best is None else best[1]
+
+    @staticmethod
+    def _top(priority: int, lane: str, ring: list[tuple[int, C]]) -> tuple[int, int] | None:
+        """Turn of the first tree of a lane and ticket of its first task."""
+        while ring:
+            turn, course = ring[0]
+            queue = course.lanes.get((priority, lane))
+            while queue and course.state[queue[0][1]] != READY:
+                queue.popleft()  # cancelled while it was queued
+            if not queue:
+                heappop(ring)
+                course.lanes.pop((priority, lane), None)
+            elif turn != course.turns[priority]:
+                heapreplace(ring, (course.turns[priority], course))
+            else:
+                return turn, queue[0][0]
+        return None
 
     def _take(self, executor: str) -> None:
         self.free -= 1
         if executor in self._room:
             self._room[executor] -= 1
 
-    def _push(self, course: C, n: int, *, front: bool = False) -> None:
+    def _push(self, course: C, n: int) -> None:
+        if not course.listed:
+            course.state[n] = PENDING
+            return
         course.state[n] = READY
-        priority = course.priorities[n]
-        queue = course.ready.get(priority)
+        ticket, priority, executor = next(self._tickets), course.priorities[n], course.executors[n]
+        if not course.ready[priority]:
+            course.turns[priority] = ticket
+        course.ready[priority] += 1
+        lane = executor if executor in self._room else ""
+        queue = course.lanes.get((priority, lane))
         if queue is None:
-            queue = course.ready[priority] = deque()
-        if not queue:
-            self._rings[priority].append(course)
-        if front:
-            queue.appendleft(n)
-        else:
-            queue.append(n)
-
-    def _unpark(self, executor: str) -> None:
-        for queue in self._parked[executor]:
-            while queue:
-                course, n = queue.popleft()
-                if course.state[n] == READY:
-                    self._push(course, n, front=True)
-                    return
+            queue = course.lanes[priority, lane] = deque()
+            heappush(self._rings[priority].setdefault(lane, []), (course.turns[priority], course))
+        queue.append((ticket, n))
 
     def _settle(self, course: C, n: int, end: int, ends: list[End]) -> None:
         """Carry one end on to all that follows from it: dependents, groups above, and theirs in turn."""
