@@ -14,9 +14,6 @@ import attrs
 import pytest
 
 PROBE = """
-import asyncio
-import sys
-
 from apflow_hookspecs import Command, TaskContext, TaskFailed, executor, hookimpl
 
 
@@ -37,6 +34,8 @@ async def steps(context: TaskContext) -> None:
 
 @executor("hang")
 async def hang(started: str) -> None:
+    import asyncio
+
     open(started, "w").close()
     await asyncio.Event().wait()
 

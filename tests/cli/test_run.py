@@ -227,3 +227,21 @@ def test_a_scheme_that_no_plugin_has_is_refused(apflow):
     assert done.code == 2
     assert "nowhere" in done.err
     assert "Traceback" not in done.err
+
+
+def test_a_storage_that_another_process_has_open_exits_4_and_names_it(apflow):
+    file = apflow.file(hang(apflow))
+    with apflow.start("run", file, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as process:
+        read_to(process, b"waits started")
+        done = apflow("run", file)
+        process.terminate()
+        process.communicate(timeout=60)
+    assert done.code == 4
+    assert f"process {process.pid}" in done.err
+
+
+def test_what_is_dropped_from_a_tree_of_the_earlier_system_is_a_warning(apflow):
+    done = apflow("run", apflow.file([{"id": "a", "executor": "echo", "has_children": False}]))
+    assert done.code == 0
+    assert done.err.startswith("warning: ")
+    assert "has_children" in done.err
