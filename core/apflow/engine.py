@@ -7,7 +7,7 @@ import secrets
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from apflow.config import Settings, load_settings
 from apflow.creator import TaskCreator
@@ -17,9 +17,6 @@ from apflow.known import missing_storage
 from apflow.manager import Recovered, TaskManager
 from apflow_hookspecs import Caller, Event, ExecutableTask, Json, Storage, StorageOptions, TaskStatus, TaskTree
 from apflow_hookspecs.errors import ConfigError
-
-if TYPE_CHECKING:
-    from apflow.operations import Catalogue
 
 C = TypeVar("C")
 
@@ -41,7 +38,6 @@ class Engine:
         self.settings = settings
         self.storage = storage
         self.recovered = Recovered(trees=0, tasks=0)
-        self._catalogue: Catalogue | None = None
         owner = f"{os.getpid()}@{socket.gethostname()}"
         self._keeper = Keeper(storage, host, settings, token=secrets.token_hex(16), owner=owner)
         self.manager = TaskManager(self._keeper, settings.drain_timeout)
@@ -58,11 +54,9 @@ class Engine:
         Raises:
             ApflowError: What the operation refuses.
         """
-        if self._catalogue is None:
-            from apflow.operations import OPERATIONS, Catalogue  # noqa: PLC0415 - a script that runs a tree needs none of it
+        from apflow.operations import CATALOGUE  # noqa: PLC0415 - a script that runs a tree needs none of it
 
-            self._catalogue = Catalogue(OPERATIONS)
-        return await self._catalogue.call(self, operation, params, caller)
+        return await CATALOGUE.call(self, operation, params, caller)
 
     async def tree(self, task_id: str) -> TaskTree:
         """The tree that holds a task, as it stands.

@@ -39,6 +39,7 @@ class Keeper:
 
     def __init__(self, storage: Storage, host: Host, settings: Settings, *, token: str, owner: str) -> None:
         self.storage = storage
+        self._host = host
         self.token = token
         self.owner = owner
         self.live: dict[str, LiveTree] = {}
@@ -56,6 +57,18 @@ class Keeper:
     def created(self, tree: TaskTree, plan: Plan) -> None:
         """A tree was stored, and is not to run yet."""
         self._plans[tree] = plan
+
+    def request(self, live: LiveTree, actor: str | None) -> None:
+        """The execution of a tree was asked for; its history will tell which plugins were there to run its tasks."""
+        plugins = {executor: self._provider(executor) for executor in sorted(set(live.executors)) if executor}
+        self.transitions.requested(live, actor, plugins)
+
+    def _provider(self, executor: str) -> str | None:
+        try:
+            plugin = self._host.provider("executor", executor)
+        except KeyError:
+            return None
+        return f"{plugin.distribution} {plugin.version}" if plugin.distribution else plugin.name
 
     def take_created(self, tree: TaskTree) -> LiveTree | None:
         """A tree whose object shows what is stored, for it was created here and nothing has happened to it since."""

@@ -43,6 +43,8 @@ class LiveTree(Course):
         """What wakes the tasks that wait for an instant."""
         self.results: dict[int, Json] = {}
         """Results that are on their way into the storage."""
+        self.prepared: dict[int, bytes] = {}
+        """Inputs of current attempts that a hook changed, as JSON."""
         self.cancelling: set[int] = set()
         """Claimed tasks whose cancellation was requested."""
         self.answers: dict[int, Json] = {}

@@ -92,7 +92,7 @@ class TaskManager:
         self._keeper.transitions.created(tree, actor)
         if execute:
             live = self._keeper.live[tree.id] = LiveTree(tree, plan, self._keeper.token)
-            self._keeper.transitions.requested(live, actor)
+            self._keeper.request(live, actor)
         await self._keeper.journal.stored(tree.id)
         if not execute:
             self._keeper.created(tree, plan)
@@ -243,7 +243,7 @@ class TaskManager:
             if tree.status is not TaskStatus.PENDING:
                 raise AlreadyExecuting(f"tree {tree_id!r} is {tree.status}: its execution was requested; resume it")
             live = await self._keeper.own(tree, None)
-        self._keeper.transitions.requested(live, actor)
+        self._keeper.request(live, actor)
         await self._keeper.journal.stored(tree_id)
         return live
 

@@ -64,14 +64,14 @@ class Transitions:
         change = self.batch.changes[tree.id] = Change(tree.token, tree.run)
         change.events.append((1, "tree_created", None, "pending", tree.created_at, 0, actor, {"tasks": len(tree)}))
 
-    def requested(self, live: LiveTree, actor: str | None) -> None:
-        """Its execution was asked for: the schedule takes it in."""
+    def requested(self, live: LiveTree, actor: str | None, plugins: Mapping[str, str | None]) -> None:
+        """Its execution was asked for: the schedule takes it in. `plugins` tells who provides each executor."""
         at = now()
         live.run += 1
         change = self.change(live)
         change.run = live.run
         change.tree.update(status="in_progress", status_at=at, run=live.run, requested_at=at)
-        self.event(live, "tree_started", None, "in_progress", at, actor=actor)
+        self.event(live, "tree_started", None, "in_progress", at, actor=actor, data={"plugins": plugins})
         self.take_in(live, at)
 
     def take_in(self, live: LiveTree, at: int) -> None:
@@ -156,7 +156,8 @@ class Transitions:
         """An attempt whose place in the task's row is about to be taken goes into the history."""
         started = live.tasks[n].started_at
         encoded = None if error is None else encode(error)
-        self.change(live).attempts.append((n, live.attempt(n), live.run, started, now(), outcome, None, None, encoded))
+        inputs = live.prepared.pop(n, None)
+        self.change(live).attempts.append((n, live.attempt(n), live.run, started, now(), outcome, inputs, None, encoded))
 
     def cancelled(self, live: LiveTree, numbers: Sequence[int], actor: str | None) -> list[int]:
         """Cancel tasks: those that do not run end with this batch; the numbers of those that do are returned."""
@@ -180,6 +181,7 @@ class Transitions:
 
     def prepared(self, live: LiveTree, n: int, inputs: bytes) -> None:
         """A hook changed the inputs of an attempt."""
+        live.prepared[n] = inputs
         self.change(live).updates.append((n, {"resolved": inputs}))
 
     def _ends(self, live: LiveTree, ends: Sequence[End], at: int, waiting: set[int] | frozenset[int] = frozenset()) -> None:

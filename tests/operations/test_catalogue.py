@@ -69,7 +69,8 @@ def test_the_operations_of_this_release_are_all_there():
     assert sorted(CATALOGUE) == [
         "system.executors", "system.health", "system.plugins", "system.stats",
         "tasks.cancel", "tasks.children", "tasks.count", "tasks.create", "tasks.delete", "tasks.events", "tasks.execute",
-        "tasks.get", "tasks.list", "tasks.running.count", "tasks.running.list", "tasks.running.status", "tasks.tree",
+        "tasks.get", "tasks.history", "tasks.list", "tasks.resume",
+        "tasks.running.count", "tasks.running.list", "tasks.running.status", "tasks.tree",
         "tasks.validate",
     ]  # fmt: skip
 

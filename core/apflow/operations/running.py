@@ -1,4 +1,4 @@
-"""The `tasks.running.*` operations: what this engine runs at the moment."""
+"""The `tasks.running.*` operations and `tasks.resume`: what this engine runs at the moment, and what it goes on with."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 from attrs import frozen
 from msgspec import Meta
 
-from apflow.operations.access import user_filter, visible_tree
+from apflow.operations.access import sees_everything, user_filter, visible_tree
 from apflow.operations.catalogue import operation
 from apflow.operations.reading import Tasks
 from apflow.operations.views import root_view, tree_state
 from apflow_hookspecs import Caller, TaskTree
-from apflow_hookspecs.errors import NotFound
+from apflow_hookspecs.errors import InvalidParams, InvalidTransition, NotFound
 
 if TYPE_CHECKING:
     from apflow.engine import Engine
@@ -84,4 +84,22 @@ def _running(engine: Engine, caller: Caller, asked: str | None) -> list[TaskTree
     return [tree for tree in engine.manager.running() if user is None or tree.user_id == user]
 
 
-OPERATIONS = (running, running_count, running_status)
+@frozen
+class OpenTree:
+    """A tree whose execution was requested and has not ended."""
+
+    task_id: Annotated[str, Meta(description="Id of the tree, which is its root's; without it, all such trees.")] | None = None
+
+
+@operation("tasks.resume", scope="submit", params=OpenTree, result=Tasks, errors=(NotFound, InvalidTransition))
+async def resume(engine: Engine, caller: Caller, params: OpenTree) -> Tasks:
+    """Go on with what an earlier process was asked to run; the roots of the trees that run now."""
+    if params.task_id is not None:
+        await visible_tree(engine, caller, params.task_id)
+    elif not sees_everything(caller):
+        raise InvalidParams("tasks.resume needs task_id; only an administrator may resume all trees")
+    trees = await engine.manager.resume(params.task_id)
+    return {"tasks": [root_view(tree.root, tree_state(tree)) for tree in trees]}
+
+
+OPERATIONS = (running, running_count, running_status, resume)

@@ -1,0 +1,153 @@
+"""The history of a task: every attempt of every run, with what went in, what came out, and which plugin ran it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypedDict
+
+from apflow.inputs import gather
+from apflow.operations.access import visible_tree
+from apflow.operations.catalogue import operation
+from apflow.operations.reading import OneTask
+from apflow.plan import Plan, index
+from apflow.values import decode
+from apflow_hookspecs import Attempt, Caller, Json, Storage, Task, TaskFailed, TaskStatus, TaskTree, rfc3339
+from apflow_hookspecs.errors import NotFound
+
+if TYPE_CHECKING:
+    from apflow.engine import Engine
+
+
+class AttemptView(TypedDict):
+    """One attempt. `inputs` are those that it ran with, secrets unresolved; `plugin` is who provided the executor."""
+
+    run: int
+    attempt: int
+    outcome: str
+    started_at: str | None
+    ended_at: str | None
+    inputs: Json
+    result: Json
+    error: Json
+    plugin: str | None
+
+
+class History(TypedDict):
+    """The attempts of a task, oldest first."""
+
+    task_id: str
+    attempts: list[AttemptView]
+
+
+class Past:
+    """What the tasks of a tree had come to in one of its runs.
+
+    Args:
+        tree: As it stands.
+        plan: Its order graph.
+        attempts: Of all its tasks, those that are no longer in the tasks' rows.
+        run: The run.
+    """
+
+    def __init__(self, tree: TaskTree, attempts: Sequence[Attempt], run: int) -> None:
+        self._tasks = list(tree)
+        self._attempts = attempts
+        self._run = run
+        self._references = index((task.id, task.key, task.name) for task in tree)
+
+    def number(self, reference: str) -> int:
+        """The task that a reference means."""
+        return self._references[reference]
+
+    def key(self, n: int) -> str:
+        """A task's key."""
+        return self._tasks[n].key
+
+    def completed(self, n: int) -> bool:
+        """Whether a task had completed."""
+        last = self._last(n)
+        return (last.outcome if isinstance(last, Attempt) else last.status) == TaskStatus.COMPLETED
+
+    def outcome(self, n: int) -> Json:
+        """Its result, else its error; of a group those of the tasks directly under it."""
+        task = self._tasks[n]
+        if task.is_group:
+            return {child.key: self.outcome(child.n) for child in self._tasks if child.parent_id == task.id and child.executor}
+        last = self._last(n)
+        return last.result if self.completed(n) else last.error
+
+    def _last(self, n: int) -> Task | Attempt:
+        task = self._tasks[n]
+        if task.run <= self._run:
+            return task
+        earlier = [a for a in self._attempts if a.task_id == task.id and a.run <= self._run]
+        return earlier[-1] if earlier else task
+
+
+@operation("tasks.history", scope="read", params=OneTask, result=History, errors=(NotFound,))
+async def history(engine: Engine, caller: Caller, params: OneTask) -> History:
+    """Every attempt of a task in every run, oldest first, with inputs, outcome, times and the plugin that ran it."""
+    tree = await visible_tree(engine, caller, params.task_id)
+    task, plan = tree[params.task_id], Plan.of(tree)
+    attempts = await engine.storage.attempts(tree.id)
+    own = [attempt for attempt in attempts if attempt.task_id == task.id]
+    if task.attempt:
+        own.append(await _current(engine.storage, task))
+    views: list[AttemptView] = []
+    for attempt in own:
+        plugins = await _plugins(engine.storage, tree, attempt.run)
+        inputs = attempt.inputs
+        if inputs is None:
+            inputs = _derived(task, plan, Past(tree, attempts, attempt.run))
+        views.append({
+            "run": attempt.run,
+            "attempt": attempt.attempt,
+            "outcome": attempt.outcome,
+            "started_at": rfc3339(attempt.started_at),
+            "ended_at": rfc3339(attempt.ended_at) if attempt.ended_at else None,
+            "inputs": inputs,
+            "result": attempt.result,
+            "error": attempt.error,
+            "plugin": plugins.get(task.executor or ""),
+        })  # fmt: skip
+    return {"task_id": task.id, "attempts": views}
+
+
+async def _current(storage: Storage, task: Task) -> Attempt:
+    resolved = await storage.resolved(task.tree_id, task.n)
+    return Attempt(
+        task_id=task.id,
+        attempt=task.attempt,
+        run=task.run,
+        started_at=task.started_at,
+        ended_at=task.completed_at or 0,
+        outcome=task.status.value,
+        inputs=None if resolved is None else decode(resolved),
+        result=task.result,
+        error=task.error,
+    )
+
+
+def _derived(task: Task, plan: Plan, past: Past) -> Json:
+    try:
+        return gather(task, plan.dependencies[task.n], past, None)
+    except TaskFailed:
+        return None  # a part that it refers to was not there: that is why it failed
+
+
+async def _plugins(storage: Storage, tree: TaskTree, run: int) -> Mapping[str, str]:
+    """Who provided the executors of a run: its first event tells, which is found by halving, for runs only grow."""
+    low, high = 0, tree.last_event
+    while low < high:
+        middle = (low + high) // 2
+        (event,) = await storage.events(tree.id, middle, 1)
+        if event.run < run:
+            low = middle + 1
+        else:
+            high = middle
+    started = await storage.events(tree.id, low, 1)
+    plugins: Mapping[str, str] = (started[0].data or {}).get("plugins", {}) if started else {}
+    return plugins
+
+
+OPERATIONS = (history,)
