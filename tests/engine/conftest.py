@@ -2,6 +2,14 @@ import sys
 
 import pytest
 
+ROOT = {"id": "root"}
+
+
+def job(id=None, parent="root", **fields):
+    """A working task; under `root`, where nothing else is said."""
+    task = {"executor": "noop", "parent_id": parent, **fields}
+    return task if id is None else {"id": id, **task}
+
 
 @pytest.fixture
 def steps():

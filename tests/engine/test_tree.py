@@ -11,13 +11,7 @@ from apflow.tree import build, waves
 from apflow_hookspecs import EMPTY
 from apflow_hookspecs.errors import CircularDependency, InvalidDependency, InvalidParent, InvalidTask, InvalidTree
 
-ROOT = {"id": "root"}
-
-
-def job(id=None, parent="root", **fields):
-    """A working task; under `root`, where nothing else is said."""
-    task = {"executor": "noop", "parent_id": parent, **fields}
-    return task if id is None else {"id": id, **task}
+from .conftest import ROOT, job
 
 
 def draft(*tasks, **options):
