@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
-from typing import Any, TypeVar
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from apflow.config import Settings, load_settings
 from apflow.creator import TaskCreator
@@ -18,7 +19,13 @@ from apflow.manager import Recovered, TaskManager
 from apflow_hookspecs import Caller, Event, ExecutableTask, Json, Storage, StorageOptions, TaskStatus, TaskTree
 from apflow_hookspecs.errors import ConfigError
 
+if TYPE_CHECKING:
+    from apflow.operations.endpoint import Endpoint
+
 C = TypeVar("C")
+
+LINGER = 5.0
+"""Seconds between one look and the next at what is still to be waited for."""
 
 
 class Engine:
@@ -31,6 +38,7 @@ class Engine:
         creator: Makes trees.
         manager: Runs them.
         recovered: What an earlier process had left, when the engine was opened.
+        endpoint: Where other commands of this machine reach it; None for a storage that nobody else can see.
     """
 
     def __init__(self, host: Host, settings: Settings, storage: Storage) -> None:
@@ -38,6 +46,7 @@ class Engine:
         self.settings = settings
         self.storage = storage
         self.recovered = Recovered(trees=0, tasks=0)
+        self.endpoint: Endpoint | None = None
         owner = f"{os.getpid()}@{socket.gethostname()}"
         self._keeper = Keeper(storage, host, settings, token=secrets.token_hex(16), owner=owner)
         self.manager = TaskManager(self._keeper, settings.drain_timeout)
@@ -79,6 +88,15 @@ class Engine:
             async for event in events:
                 yield event
 
+    async def linger(self) -> None:
+        """Wait until the trees that run have ended or only wait, and the commands that followed them have left."""
+        while running := [tree for tree in self.manager.running() if tree.status is not TaskStatus.WAITING]:
+            await self.manager.wait(running[0].id, LINGER)
+        if self.endpoint is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LINGER):
+                    await self.endpoint.idle.wait()
+
     def section(self, name: str, cls: type[C]) -> C:
         """A plugin's part of the configuration, structured into its attrs class.
 
@@ -101,13 +119,16 @@ async def open_engine(
     Args:
         url: The storage: `sqlite:///flow.db`, `memory:`, a path. By default what the configuration says.
         host: The plugins; by default the installed ones.
-        settings: The configuration; by default `apflow.toml` and the environment, overridden by the options.
+        settings: The whole configuration, in place of url and options; by default `apflow.toml` and the environment,
+            overridden by the options.
         options: Settings by name, as in `apflow.toml`.
 
     Raises:
         ConfigError: The configuration does not fit, plugins conflict, or no plugin provides the storage.
         StorageUnavailable: The storage cannot be used.
     """
+    if settings is not None and (url is not None or options):
+        raise TypeError("give the settings, or the url and options that make them")
     if settings is None:
         settings = load_settings(options=options if url is None else {**options, "db": url})
     if host is None:
@@ -122,13 +143,25 @@ async def open_engine(
             engine.recovered = await engine.manager.recover()
             await host.startup(engine)
             try:
-                yield engine
+                async with _serving(engine):
+                    yield engine
             finally:
                 await host.shutdown(engine)
         finally:
             await engine.manager.close()
     finally:
         await storage.close()
+
+
+@asynccontextmanager
+async def _serving(engine: Engine) -> AsyncIterator[None]:
+    if engine.storage.endpoint is None:
+        yield
+        return
+    from apflow.operations.endpoint import serving  # noqa: PLC0415 - a script on `memory:` needs none of it
+
+    async with serving(engine, engine.storage.endpoint) as engine.endpoint:
+        yield
 
 
 async def _open_storage(host: Host, settings: Settings) -> Storage:
@@ -150,7 +183,6 @@ def run(tasks: Sequence[Mapping[str, Any]], url: str = "memory:", **options: Any
     Returns:
         The settled tree.
     """
-    import asyncio  # noqa: PLC0415 - with the first run
 
     async def _run() -> TaskTree:
         async with open_engine(url, **options) as engine:

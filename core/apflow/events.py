@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from apflow.host import Host
 from apflow_hookspecs import Change, Event, Storage, Task
@@ -31,10 +31,13 @@ class Events:
     Args:
         storage: From which a watcher reads what it has missed.
         host: The plugins; theirs are called one event after the other, in a task of its own.
+        shown: Number of the latest event that a live tree shows; None where the tree does not run. What is stored beyond it
+            is told in a moment, when the tree shows it too.
     """
 
-    def __init__(self, storage: Storage, host: Host) -> None:
+    def __init__(self, storage: Storage, host: Host, shown: Callable[[str], int | None]) -> None:
         self._storage = storage
+        self._shown = shown
         self._host = host
         self._watchers: dict[str, set[Watcher]] = {}
         self._observed: asyncio.Queue[Event] = asyncio.Queue()
@@ -106,7 +109,10 @@ class Events:
                     watcher.buffer.clear()
             if self._closed:
                 return
+            shown = self._shown(tree_id)
             page = await self._storage.events(tree_id, after, PAGE)
+            if shown is not None:
+                page = [event for event in page if event.seq <= shown]
             for event in page:
                 after = event.seq
                 yield event

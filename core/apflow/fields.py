@@ -78,6 +78,7 @@ class Reader:
         self.max_depth = max_depth
         self.problems: list[Problem] = []
         self.warnings: dict[str, Problem] = {}
+        self._warned: dict[str, str] = {}
 
     def read(self, n: int, raw: Any) -> Written:
         """The task of one object; what does not fit is left out, and told in `problems`."""
@@ -101,6 +102,9 @@ class Reader:
             except Rule as rule:
                 broken.append((name, value, rule))
         self._settle_executor(written)
+        for field_name in self._warned.keys() - self.warnings.keys():
+            value = _at(raw, f".{field_name}")
+            self.warnings[field_name] = Problem(self._warned[field_name], written.label, field_name, value, severity="warning")
         if broken:
             written.broken = frozenset(str(name) for name, _, _ in broken)
         for name, value, breach in broken:
@@ -108,8 +112,8 @@ class Reader:
         return written
 
     def warn(self, field: str, rule: str) -> None:
-        """Tell something once for the whole array."""
-        self.warnings.setdefault(field, Problem(rule, field=field, severity="warning", value=None))
+        """Tell something once for the whole array, with the first task that it concerns."""
+        self._warned.setdefault(field, rule)
 
     def _other(self, name: Any, value: Any) -> None:
         if name in INITIAL:

@@ -49,7 +49,7 @@ class Keeper:
             storage, self.transitions, self.schedule, written=self._written, lost=self._lost, failed=self._failed
         )
         self.runner = Runner(host, settings, self.transitions, self.journal)
-        self.events = Events(storage, host)
+        self.events = Events(storage, host, self._shown)
         self._plans: WeakKeyDictionary[TaskTree, Plan] = WeakKeyDictionary()
         """Of trees that were just created here: they need not be read again to be run."""
         self._stopping: set[asyncio.Task[None]] = set()
@@ -57,6 +57,10 @@ class Keeper:
     def created(self, tree: TaskTree, plan: Plan) -> None:
         """A tree was stored, and is not to run yet."""
         self._plans[tree] = plan
+
+    def _shown(self, tree_id: str) -> int | None:
+        live = self.live.get(tree_id)
+        return None if live is None else live.tree.last_event
 
     def request(self, live: LiveTree, actor: str | None) -> None:
         """The execution of a tree was asked for; its history will tell which plugins were there to run its tasks."""

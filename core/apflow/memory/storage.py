@@ -34,6 +34,7 @@ _Found = tuple[TreeRow, int, TaskRow]
 class MemoryStorage:
     """A `Storage` whose every method is done at once; a batch is checked whole before anything of it is written."""
 
+    endpoint: str | None = field(default=None, init=False)
     _trees: dict[str, TreeRow] = field(factory=dict, init=False)
     _places: dict[str, tuple[str, int]] = field(factory=dict, init=False)
     """(tree id, number) by task id."""

@@ -215,8 +215,15 @@ def event_view(event: Event) -> EventView:
         "at": rfc3339(event.at),
         "attempt": event.attempt,
         "actor": event.actor,
-        "data": _object(event.data),
+        "data": _event_data(event),
     }
+
+
+def _event_data(event: Event) -> dict[str, Json] | None:
+    data = _object(event.data)
+    if data is not None and isinstance(wait := data.get("wait"), Mapping):
+        return {**data, "wait": {**wait, "until": rfc3339(wait["until"])}}
+    return data
 
 
 def problem_view(problem: Problem) -> ProblemView:

@@ -33,6 +33,7 @@ class SqliteStorage:
 
     def __init__(self, path: Path, readers: Readers, durability: str) -> None:
         self.path = path
+        self.endpoint: str | None = None
         self._readers = readers
         self._durability = durability
         self._writer: Line | None = None
