@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from apflow.calls import Calls
 from apflow.host import Host
 from apflow.known import missing_executor, missing_policy
-from apflow.runner import policy_options
+from apflow.policies import policy_options
 from apflow.structuring import DoesNotFit, Misfit
 from apflow_hookspecs import ExecutableTask, Problem, Task, TaskTree
 from apflow_hookspecs.errors import ExecutorNotFound

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -18,12 +18,13 @@ from apflow.config import Settings
 from apflow.host import Host
 from apflow.inputs import gather
 from apflow.journal import Journal
-from apflow.known import missing_executor, missing_policy
+from apflow.known import missing_executor
 from apflow.live import LiveTree
-from apflow.structuring import DoesNotFit, structurer
+from apflow.policies import Policies
+from apflow.structuring import DoesNotFit
 from apflow.transitions import Transitions, now
 from apflow.values import BadValue, checked, encode
-from apflow_hookspecs import EMPTY, CallNext, Json, Lost, Policy, Retry, Task, TaskContext, TaskFailed, Wait
+from apflow_hookspecs import Json, Lost, Retry, Task, TaskContext, TaskFailed, Wait
 
 log = logging.getLogger("apflow.runner")
 
@@ -68,7 +69,7 @@ class Runner:
         self._journal = journal
         self._due = journal.due
         self._calls = Calls(host.executors)
-        self._has_defaults = bool(settings.policies or settings.executor_policies)
+        self._policies = Policies(host, settings)
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._stoppers: set[asyncio.Task[None]] = set()
@@ -212,14 +213,15 @@ class Runner:
         except KeyError:
             raise TaskFailed(missing_executor(executor, self._host), error="executor_missing") from None
         inputs = gather(task, live.plan.dependencies[task.n], live, call)
-        wrapped = bool(task.policies) or self._has_defaults
+        wrapped = self._policies.concern(task)
         if not (self._host.gates_execution or wrapped or call.wants_context):
             result = await call.invoke(inputs, None)
         else:
             context = attempt.context = self._context(attempt, call)
             if self._host.gates_execution:
                 inputs = await self._prepared(attempt, task, inputs, context)
-            result = await (self._wrapped(task, call, inputs, context) if wrapped else call.invoke(inputs, context))
+            innermost = partial(call.invoke, inputs, context)
+            result = await (self._policies.around(task, innermost, context) if wrapped else innermost())
         if isinstance(result, Wait):
             return self._checked_wait(result)
         if self._host.changes_results:
@@ -264,29 +266,6 @@ class Runner:
             self._transitions.progressed(attempt.live, attempt.n, progress, message)
             self._due()
 
-    async def _wrapped(self, task: Task, call: Call, inputs: dict[str, Any], context: TaskContext) -> Any:
-        async def innermost() -> Any:
-            return await call.invoke(inputs, context)
-
-        chain: CallNext = innermost
-        for policy, options in reversed(self._chain(task)):
-            chain = partial(policy.around, chain, context, options)
-        return await chain()
-
-    def _chain(self, task: Task) -> list[tuple[Policy, Any]]:
-        """The policies of a task with their options, outermost first: its own before those of the configuration."""
-        chain = []
-        defaults = {**self._settings.policies, **self._settings.executor_policies.get(task.executor or "", EMPTY)}
-        for name, raw in {**defaults, **task.policies}.items():
-            policy = self._host.policies.get(name)
-            if policy is None:
-                raise TaskFailed(missing_policy(name, self._host), error="bad_input")
-            try:
-                chain.append((policy, policy_options(policy, raw)))
-            except DoesNotFit as error:
-                raise bad_input(f"policies.{name}", error) from None
-        return sorted(chain, key=lambda entry: (entry[0].order, entry[0].name))
-
     def _checked(self, result: Any) -> Json:
         if result is None:
             return None
@@ -309,17 +288,6 @@ class Runner:
             rule = f"it has {len(encoded):,} bytes, and at most {bound:,} are stored (max_result_bytes)"
             raise TaskFailed(f"the result is too large: {rule}", error="bad_result", details={"path": "", "rule": rule})
         return encoded
-
-
-def policy_options(policy: Policy, raw: Any) -> Any:
-    """A policy's options from what a task or the configuration says.
-
-    Raises:
-        DoesNotFit: They do not fit.
-    """
-    if policy.options is None:
-        return structurer(dict[str, Any])(raw)
-    return structurer(policy.options)(dict(raw) if isinstance(raw, Mapping) else raw)
 
 
 def describe(error: BaseException) -> dict[str, Json]:

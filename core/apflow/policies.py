@@ -1,0 +1,69 @@
+"""Policies around an attempt: folded by their order, with options that were structured and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from apflow.calls import bad_input
+from apflow.config import Settings
+from apflow.host import Host
+from apflow.known import missing_policy
+from apflow.structuring import DoesNotFit, structurer
+from apflow_hookspecs import EMPTY, CallNext, Policy, Task, TaskContext, TaskFailed
+
+
+class Policies:
+    """What wraps the executors of a host's tasks.
+
+    Args:
+        host: Provides the policies.
+        settings: Say which apply to tasks that do not name them.
+    """
+
+    def __init__(self, host: Host, settings: Settings) -> None:
+        self._host = host
+        self._everywhere = settings.policies
+        self._by_executor = settings.executor_policies
+        self._has_defaults = bool(settings.policies or settings.executor_policies)
+
+    def concern(self, task: Task) -> bool:
+        """Whether anything may wrap a task; cheap, for it is asked of each attempt."""
+        return self._has_defaults or bool(task.policies)
+
+    async def around(self, task: Task, innermost: CallNext, context: TaskContext) -> Any:
+        """Call what is innermost through the task's policies.
+
+        Raises:
+            TaskFailed: A policy is missing, or its options do not fit (`bad_input`); else what the chain raises.
+        """
+        chain = innermost
+        for policy, options in reversed(self._chain(task)):
+            chain = partial(policy.around, chain, context, options)
+        return await chain()
+
+    def _chain(self, task: Task) -> list[tuple[Policy, Any]]:
+        """A task's policies with their options, outermost first; its own options go before those of the configuration."""
+        wanted = {**self._everywhere, **self._by_executor.get(task.executor or "", EMPTY), **task.policies}
+        chain = []
+        for name, raw in wanted.items():
+            policy = self._host.policies.get(name)
+            if policy is None:
+                raise TaskFailed(missing_policy(name, self._host), error="bad_input")
+            try:
+                chain.append((policy, policy_options(policy, raw)))
+            except DoesNotFit as error:
+                raise bad_input(f"policies.{name}", error) from None
+        return sorted(chain, key=lambda entry: (entry[0].order, entry[0].name))
+
+
+def policy_options(policy: Policy, raw: Any) -> Any:
+    """A policy's options from what a task or the configuration says.
+
+    Raises:
+        DoesNotFit: They do not fit.
+    """
+    if policy.options is None:
+        return structurer(dict[str, Any])(raw)
+    return structurer(policy.options)(dict(raw) if isinstance(raw, Mapping) else raw)
