@@ -88,21 +88,23 @@ class TaskCreator:
             fresh_ids=fresh_ids,
             max_depth=self._settings.max_depth,
         )
-        found = [*draft.problems, *await self._validate(draft.tree)]
+        found = [*draft.problems, *await self._validate(draft)]
         return evolve(
             draft,
             problems=tuple(problem for problem in found if problem.severity == "error"),
             warnings=(*draft.warnings, *(problem for problem in found if problem.severity == "warning")),
         )
 
-    async def _validate(self, tree: TaskTree) -> list[Problem]:
+    async def _validate(self, draft: Draft) -> list[Problem]:
+        tree = draft.tree
         problems: list[Problem] = []
         executors, validate_task = self._host.executors, self._host.validate_task
         for task in tree:
             problems += await validate_task(task, executors.get(task.executor or ""), tree)
             if len(problems) > MAX_SHOWN:
                 break  # no more are told, and a validator may be slow
-        return problems + await self._host.validate_tree(tree)
+        problems += await self._host.validate_tree(tree)
+        return [evolve(problem, task=draft.labels.get(problem.task or "", problem.task)) for problem in problems]
 
 
 def refusal(problems: Sequence[Problem]) -> ApflowError:

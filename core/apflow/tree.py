@@ -9,7 +9,7 @@ import gc
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -38,12 +38,14 @@ class Draft:
         plan: Its order graph.
         problems: What is wrong.
         warnings: What was left out or may surprise.
+        labels: How the author calls the tasks whose key was made, by key: their name, or their place in the array.
     """
 
     tree: TaskTree
     plan: Plan
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
+    labels: Mapping[str, str]
 
 
 def build(
@@ -107,8 +109,11 @@ class _Builder:
         tasks = list(self._tasks(plan, root_id, owner))
         self._check_order(plan, tasks)
         by_key = {task.key: task for task in tasks}
+        if len(by_key) < len(tasks):  # which was told; the checks to come see every task all the same
+            by_key = {f"#{task.n}": task for task in tasks}
         tree = TaskTree(id=root_id, tasks=by_key, user_id=owner, origin=origin, created_at=self.now, status_at=self.now)
-        return Draft(tree, plan, tuple(self.problems), tuple(self.warnings.values()))
+        labels = {made: w.label for w, made in zip(self.written, self.keys, strict=True) if made == self.ids[w.n] != w.label}
+        return Draft(tree, plan, tuple(self.problems), tuple(self.warnings.values()), labels)
 
     def _problem(
         self, rule: str, w: Written | None = None, field: str | None = None, value: Any = None, code: int = -32005

@@ -369,6 +369,17 @@ def test_cancelling_again_or_what_has_settled_changes_nothing():
     assert run.over()
 
 
+def test_a_tree_whose_last_ready_task_was_cancelled_comes_back_behind_the_others():
+    run = Run(max_concurrency=1)
+    run.add(ROOT, job("busy"), name="busy")
+    run.claims()
+    run.add(ROOT, job("a0"), job("a1", dependencies=[{"id": "a0", "required": False}]), name="a")
+    run.add(ROOT, job("b0"), name="b")
+    run.cancel("a0", name="a")
+    run.ends("busy", name="busy")
+    assert run.claims() == ["b0"]
+
+
 def test_what_was_not_asked_to_run_is_left_and_keeps_its_groups_open():
     run = Run()
     tasks = [
