@@ -108,7 +108,7 @@ class Engine:
 
 @asynccontextmanager
 async def open_engine(
-    url: str | None = None, *, host: Host | None = None, settings: Settings | None = None, **options: Any
+    url: str | None = None, *, host: Host | None = None, settings: Settings | None = None, served: bool = True, **options: Any
 ) -> AsyncIterator[Engine]:
     """An engine on a storage, ready to run trees; closed at the end of the block.
 
@@ -121,6 +121,8 @@ async def open_engine(
         host: The plugins; by default the installed ones.
         settings: The whole configuration, in place of url and options; by default `apflow.toml` and the environment,
             overridden by the options.
+        served: Whether the other commands of this machine may work through it, and have trees run here, where the storage lets
+            them. One that is closed in a moment is better waited for.
         options: Settings by name, as in `apflow.toml`.
 
     Raises:
@@ -143,7 +145,7 @@ async def open_engine(
             engine.recovered = await engine.manager.recover()
             await host.startup(engine)
             try:
-                async with _serving(engine):
+                async with _serving(engine, served=served):
                     yield engine
             finally:
                 await host.shutdown(engine)
@@ -154,8 +156,8 @@ async def open_engine(
 
 
 @asynccontextmanager
-async def _serving(engine: Engine) -> AsyncIterator[None]:
-    if engine.storage.endpoint is None:
+async def _serving(engine: Engine, *, served: bool) -> AsyncIterator[None]:
+    if engine.storage.endpoint is None or not served:
         yield
         return
     from apflow.operations.endpoint import serving  # noqa: PLC0415 - a script on `memory:` needs none of it

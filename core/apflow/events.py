@@ -43,6 +43,7 @@ class Events:
         self._observed: asyncio.Queue[Event] = asyncio.Queue()
         self._observer = asyncio.get_running_loop().create_task(self._observe(), name="apflow-observer")
         self._closed = False
+        self._failure: Exception | None = None
 
     def stored(self, tree_id: str, change: Change, tasks: Sequence[Task]) -> None:
         """A change of a tree was stored; `tasks` are the tree's, by number, where the change tells of any."""
@@ -63,9 +64,9 @@ class Events:
         await self._observed.join()
         self._observer.cancel()
 
-    def end_watching(self) -> None:
-        """Every watcher ends."""
-        self._closed = True
+    def end_watching(self, failure: Exception | None = None) -> None:
+        """Every watcher ends; with an error, where nothing can be stored any more."""
+        self._closed, self._failure = True, self._failure or failure
         for watchers in self._watchers.values():
             for watcher in watchers:
                 watcher.news.set()
@@ -79,7 +80,11 @@ class Events:
                 self._observed.task_done()
 
     async def watch(self, tree_id: str, run: int, after: int = 0) -> AsyncGenerator[Event, None]:
-        """The events of a tree from number `after` + 1 on, to the end of run `run` or of a later one."""
+        """The events of a tree from number `after` + 1 on, to the end of run `run` or of a later one.
+
+        Raises:
+            StorageUnavailable: Nothing can be stored any more.
+        """
         watcher = Watcher()
         self._watchers.setdefault(tree_id, set()).add(watcher)
         try:
@@ -90,6 +95,8 @@ class Events:
                     yield event
                     if event.type == "tree_settled" and event.run >= run:
                         return
+                if self._failure is not None:
+                    raise self._failure
                 if self._closed:
                     return
                 await watcher.news.wait()

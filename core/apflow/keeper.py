@@ -206,7 +206,7 @@ class Keeper:
         for live in self.live.values():
             self.schedule.remove(live)
             self._tell(live, error)
-        self.events.end_watching()
+        self.events.end_watching(error)
 
     @staticmethod
     def _tell(live: LiveTree, error: Exception) -> None:

@@ -186,7 +186,8 @@ class TaskManager:
         await asyncio.gather(*(self._keeper.journal.stored(live.tree.id) for live in lives))
         for live in lives:
             self._keeper.forget(live)
-        return Recovered(trees=len(trees), tasks=sum(map(len, cut_off.values())))
+        unfinished = sum(not tree.status.settled for tree in trees)
+        return Recovered(trees=unfinished, tasks=sum(map(len, cut_off.values())))
 
     async def resume(self, tree_id: str | None = None) -> list[TaskTree]:
         """Go on with a tree whose execution was requested and has not ended, or with all of them.
@@ -197,21 +198,28 @@ class TaskManager:
         Raises:
             NotFound: It is not stored.
             InvalidTransition: There is nothing to go on with.
+            Overloaded: The engine is about to stop.
         """
+        self._admit()
         open_trees = await self._keeper.storage.open_trees()
         if tree_id is not None and tree_id not in open_trees:
             tree = await self._keeper.stored_tree(tree_id)
             raise InvalidTransition(f"tree {tree_id!r} is {tree.status}; there is nothing to go on with")
-        resumed = []
-        for open_id in open_trees if tree_id is None else [tree_id]:
+        asked = open_trees if tree_id is None else [tree_id]
+        for open_id in asked:
             if open_id not in self._keeper.live:
-                live = await self._keeper.own(await self._keeper.stored_tree(open_id), None)
-                self._keeper.transitions.take_in(live, now())
-                for n in live.waiting:
-                    self._keeper.arm(live, n)
-                self._keeper.journal.due()
-            resumed.append(self._keeper.live[open_id].tree)
-        return resumed
+                await self._take_up(open_id)
+        return [live.tree for open_id in asked if (live := self._keeper.live.get(open_id)) is not None]
+
+    async def _take_up(self, tree_id: str) -> None:
+        tree = await self._keeper.stored_tree(tree_id)
+        if tree_id in self._keeper.live or tree.status.settled:
+            return  # somebody else was faster
+        live = await self._keeper.own(tree, None)
+        self._keeper.transitions.take_in(live, now())
+        for n in live.waiting:
+            self._keeper.arm(live, n)
+        self._keeper.journal.due()
 
     async def drain(self) -> None:
         """Start nothing more, refuse what is new, and give what runs `drain_timeout` seconds to end."""
