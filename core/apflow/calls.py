@@ -62,12 +62,13 @@ class Call:
         kinds = [p.kind for p in inspect.signature(executor.execute).parameters.values()]
         positional = [kind for kind in kinds if kind not in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)]
         self.wants_context = len(positional) > 1 or inspect.Parameter.VAR_POSITIONAL in positional
-        execute: Callable[..., Awaitable[Any]] = executor.execute
+        execute: Callable[..., Any] = executor.execute
         with_context = self.wants_context
 
-        def call(inputs: Mapping[str, Any], context: TaskContext | None) -> Awaitable[Any]:
+        async def call(inputs: Mapping[str, Any], context: TaskContext | None) -> Any:
             plain = dict(inputs)
-            return execute(plain, context) if with_context else execute(plain)
+            result = execute(plain, context) if with_context else execute(plain)
+            return await result if isinstance(result, Awaitable) else result
 
         self.invoke = call
 

@@ -1,6 +1,7 @@
 """The inputs of an attempt: what the author wrote with its references resolved, and the results of the other dependencies.
 
-They live for one attempt and are not written back; for the history they are derived once more.
+They live for one attempt and are not written back; for the history they are derived once more. Results go in as copies: what
+an executor does to its inputs changes nobody else's.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 
 from apflow import references
 from apflow.calls import Call
+from apflow.values import copied
 from apflow_hookspecs import Json, Task, TaskFailed
 
 
@@ -55,7 +57,7 @@ def gather(task: Task, needed: Mapping[int, bool], outcomes: Outcomes, call: Cal
             key = outcomes.key(n)
             wanted = key not in inputs and n not in referred and (accepts is None or key in accepts)
             if wanted and outcomes.completed(n):
-                inputs[key] = outcomes.outcome(n)
+                inputs[key] = copied(outcomes.outcome(n))
     return inputs
 
 
@@ -65,7 +67,7 @@ def _look_up(needed: Mapping[int, bool], outcomes: Outcomes, key: str, path: str
     if not needed[n] and not outcomes.completed(n):
         return None
     try:
-        return references.point(outcomes.outcome(n), path)
+        return copied(references.point(outcomes.outcome(n), path))
     except LookupError as error:
         message = f"the result of {key!r} has no part {path!r}: {error.args[0]}"
         raise TaskFailed(message, error="reference_missing", details={"key": key, "path": path}) from None

@@ -23,7 +23,7 @@ from apflow.live import LiveTree
 from apflow.policies import Policies
 from apflow.structuring import DoesNotFit
 from apflow.transitions import Transitions, now
-from apflow.values import BadValue, checked, encode
+from apflow.values import BadValue, checked, copied, encode
 from apflow_hookspecs import Json, Lost, Retry, Task, TaskContext, TaskFailed, Wait
 
 log = logging.getLogger("apflow.runner")
@@ -248,7 +248,7 @@ class Runner:
             task=task,
             attempt=live.attempt(attempt.n),
             params=params,
-            results={live.tasks[n].key: live.outcome(n) for n in live.plan.dependencies[attempt.n]},
+            results={live.tasks[n].key: copied(live.outcome(n)) for n in live.plan.dependencies[attempt.n]},
             answer=live.answers.get(attempt.n),
             origin=live.tree.origin,
             user_id=task.user_id,

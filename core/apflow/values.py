@@ -15,6 +15,8 @@ import msgspec
 from apflow_hookspecs import Json
 
 MAX_DEPTH = 64
+MAX_PARTS = 10_000_000
+"""How many entries a value may have, in all: one that holds the same part again and again can be larger than it looks."""
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
 
 encode = msgspec.json.Encoder().encode
@@ -22,6 +24,11 @@ encode = msgspec.json.Encoder().encode
 
 decode = msgspec.json.Decoder().decode
 """JSON bytes as a value; integers of 64 bits stay exact."""
+
+
+def copied(value: Json) -> Json:
+    """A copy of a value that passed `checked`."""
+    return None if value is None else decode(encode(value))
 
 
 class BadValue(ValueError):
@@ -38,6 +45,7 @@ class BadValue(ValueError):
         self.rule = rule
 
 
+_Open = tuple[Any, Any, Any, "_Place", int]
 _Place = Any  # (place of the container, key in it), or None for the top; a path is only spelt when it is needed
 
 
@@ -46,37 +54,43 @@ def checked(value: Any, max_depth: int = MAX_DEPTH) -> Json:
 
     Raises:
         BadValue: Something in it is not JSON, is a number that JSON or 64 bits cannot hold, is text with NUL or a lone
-            surrogate, or lies deeper than `max_depth`.
+            surrogate, lies deeper than `max_depth`, or is part of a value of more than ten million parts.
     """
-    kind = type(value)
-    if value is None or kind is bool:
+    if value is None or value is True or value is False:
         return value
-    if kind is not dict and kind is not list and kind is not tuple:
+    if not isinstance(value, dict | list | tuple):
         return _scalar(value, None)
     top: list[Any] = [None]
     # Containers still to be copied: (source, where its copy goes, key there, place, depth). Last in, first out, so that a
     # value which contains itself runs into the depth limit before it grows.
-    open_containers: list[tuple[Any, Any, Any, _Place, int]] = [(value, top, 0, None, 1)]
+    open_containers: list[_Open] = [(value, top, 0, None, 1)]
+    parts = 0
     while open_containers:
         source, target, key, place, depth = open_containers.pop()
+        parts += len(source)
+        if parts > MAX_PARTS:
+            raise BadValue("", f"must not have more than {MAX_PARTS:,} parts")
         if depth > max_depth:
             raise _too_deep(place, value, max_depth)
-        copy: Any = {} if isinstance(source, dict) else [None] * len(source)
-        target[key] = copy
-        items: Iterable[tuple[Any, Any]] = source.items() if isinstance(source, dict) else enumerate(source)
-        for name, item in items:
-            if type(name) is not int:
-                _check_name(name, place)
-            elif isinstance(source, dict):
-                raise BadValue(_pointer(place), f"the name {name!r} must be text")
-            if item is None or item is True or item is False:
-                copy[name] = item
-            elif isinstance(item, dict | list | tuple):
-                copy[name] = None  # holds its place in the order
-                open_containers.append((item, copy, name, (place, name), depth + 1))
-            else:
-                copy[name] = _scalar(item, (place, name))
+        target[key] = _copied(source, place, depth, open_containers)
     return top[0]
+
+
+def _copied(source: Any, place: _Place, depth: int, open_containers: list[_Open]) -> Any:
+    """A container with its scalars; the containers in it are left open, at their places."""
+    copy: Any = {} if isinstance(source, dict) else [None] * len(source)
+    items: Iterable[tuple[Any, Any]] = source.items() if isinstance(source, dict) else enumerate(source)
+    for name, item in items:
+        if copy.__class__ is dict:
+            _check_name(name, place)
+        if item is None or item is True or item is False:
+            copy[name] = item
+        elif isinstance(item, dict | list | tuple):
+            copy[name] = None  # holds its place in the order
+            open_containers.append((item, copy, name, (place, name), depth + 1))
+        else:
+            copy[name] = _scalar(item, (place, name))
+    return copy
 
 
 def _check_name(name: Any, place: _Place) -> None:

@@ -128,3 +128,12 @@ def test_an_object_that_stands_in_two_places_is_no_circle():
 def test_integers_of_64_bits_stay_exact():
     value = [2**64 - 1, -(2**63), 2**53 + 1]
     assert decode(encode(checked(value))) == value
+
+
+def test_a_value_that_holds_the_same_part_again_and_again_is_refused_before_it_grows(monkeypatch):
+    monkeypatch.setattr("apflow.values.MAX_PARTS", 10_000)
+    value = []
+    for _ in range(40):
+        value = [value, value]
+    with pytest.raises(BadValue, match="more than 10,000 parts"):
+        checked(value)

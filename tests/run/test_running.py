@@ -8,7 +8,7 @@ import pytest
 from samples import add, boom, echo, group, noop, run, task
 
 from apflow.testing import engine_of
-from apflow_hookspecs import TaskStatus, executor
+from apflow_hookspecs import TaskContext, TaskStatus, executor
 from apflow_hookspecs.errors import AlreadyExecuting, InvalidTransition, NotFound
 
 
@@ -286,3 +286,36 @@ async def test_a_stored_tree_is_run_by_a_later_engine(tmp_path):
 
     assert tree.tasks["b"].result == stored.tasks["b"].result == 3
     assert stored.status is TaskStatus.COMPLETED
+
+
+async def test_what_an_executor_does_to_its_inputs_changes_nobody_elses():
+    @executor("spoil")
+    async def spoil(value: dict, context: TaskContext):
+        value["x"].append("spoilt")
+        context.results["a"]["x"].append("spoilt too")
+
+    tree = await run(
+        [
+            group("root"),
+            task("a", "echo", value={"x": []}),
+            task("b", "spoil", value={"$from": "a"}),
+            task("c", "echo", value={"$from": "a"}, dependencies=["b"]),
+        ],
+        echo,
+        spoil,
+    )
+
+    assert tree.tasks["b"].status == "completed"
+    assert tree.tasks["a"].result == tree.tasks["c"].result == {"x": []}
+
+
+async def test_a_class_whose_execute_is_a_plain_function_is_called_too():
+    class Plain:
+        id = "plain"
+
+        def execute(self, inputs):
+            return inputs["x"] + 1
+
+    tree = await run([task("root", "plain", x=1)], Plain())
+
+    assert tree.root.result == 2
