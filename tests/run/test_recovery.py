@@ -234,11 +234,10 @@ async def test_what_cannot_be_mended_ends_the_engine_and_everybody_is_told(monke
         recorder.gate.set()
         with pytest.raises(StorageUnavailable, match=str(error)):
             await asyncio.wait_for(waiting, 5)
-        events = await asyncio.wait_for(watching, 5)
+        with pytest.raises(StorageUnavailable, match=str(error)):
+            await asyncio.wait_for(watching, 5)
         with pytest.raises(StorageUnavailable, match=str(error)):
             await engine.creator.create_task_tree_from_array([task("root", "held")], fresh_ids=True)
-
-    assert [event.type for event in events][:2] == ["tree_created", "tree_started"]
 
 
 async def collect(events) -> list[Event]:
