@@ -138,7 +138,7 @@ class Journal:
 
     async def _write_all(self) -> None:
         try:
-            while not self._closing:
+            while not self._closing or self._due.is_set():
                 await self._due.wait()
                 self._due.clear()
                 await self._write()

@@ -165,7 +165,10 @@ class Keeper:
         await self.runner.drop(attempts)
         if self.journal.failure is None:
             for attempt in attempts:
-                self.transitions.drained(attempt.live, attempt.n)
+                if attempt.reason == "cancelled":
+                    self.runner.refuse(attempt.live, attempt.n)
+                else:
+                    self.transitions.drained(attempt.live, attempt.n)
         await self.journal.close()
         await self.events.close()
         for live in self.live.values():

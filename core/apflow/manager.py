@@ -168,8 +168,8 @@ class TaskManager:
     async def recover(self) -> Recovered:
         """Clear up after a process that is gone: what it left in progress goes back to pending, in one transaction.
 
-        A task that must not run twice fails instead, and so does one that was cut off too often. None of it runs again before
-        `resume` is called.
+        A task that must not run twice fails instead, and so does one that was cut off too often; one whose cancellation was
+        acknowledged is cancelled. None of it runs again before `resume` is called.
         """
         trees = [
             tree for tree_id in await self._keeper.storage.open_trees() if (tree := await self._keeper.storage.tree(tree_id))
@@ -178,16 +178,31 @@ class TaskManager:
             tree.id: [t for t in tree if t.status is TaskStatus.IN_PROGRESS and t.executor is not None] for tree in trees
         }
         lives = [await self._keeper.own(tree, None) for tree in trees if cut_off[tree.id]]
-        for live in lives:
+        cancelled = [await self._cancelled(live) for live in lives]
+        for live, covered in zip(lives, cancelled, strict=True):
             self._keeper.schedule.add(live, live.tasks)
             for task in cut_off[live.tree.id]:
-                self._keeper.runner.lose(live, task.n, "the process that ran it is gone")
+                if task.n in covered:
+                    self._keeper.runner.refuse(live, task.n)
+                else:
+                    self._keeper.runner.lose(live, task.n, "the process that ran it is gone")
             self._keeper.schedule.remove(live)
         await asyncio.gather(*(self._keeper.journal.stored(live.tree.id) for live in lives))
         for live in lives:
             self._keeper.forget(live)
         unfinished = sum(not tree.status.settled for tree in trees)
         return Recovered(trees=unfinished, tasks=sum(map(len, cut_off.values())))
+
+    async def _cancelled(self, live: LiveTree) -> set[int]:
+        """The tasks of a tree whose cancellation was requested in this run."""
+        covered: set[int] = set()
+        after = 0
+        while page := await self._keeper.storage.events(live.tree.id, after):
+            for event in page:
+                if event.type == "cancel_requested" and event.run == live.run and event.task_id is not None:
+                    covered.update(live.subtree(live.tree[event.task_id].n))
+            after = page[-1].seq
+        return covered
 
     async def resume(self, tree_id: str | None = None) -> list[TaskTree]:
         """Go on with a tree whose execution was requested and has not ended, or with all of them.

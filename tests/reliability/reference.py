@@ -11,7 +11,7 @@ from apflow.testing.journaling import Acknowledged, Entry
 from apflow.tree import build
 from apflow_hookspecs import Batch, Change, Storage, TaskTree
 
-TOKEN = "reference"
+TOKEN = "reference"  # noqa: S105 - of a tree's owner
 ENDS = ("completed", "failed", "cancelled", "skipped")
 
 

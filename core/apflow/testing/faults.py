@@ -104,6 +104,8 @@ class Lifeline:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._storage, name)
+        if not callable(method):
+            return method
 
         async def call(*args: Any, **options: Any) -> Any:
             if self.is_cut:
