@@ -138,7 +138,7 @@ async def open_engine(
         host = Host.discover(chosen.allow, chosen.block, strict=chosen.strict, hook_timeout=settings.hook_timeout)
     for conflict in host.conflicts:
         raise conflict
-    storage = await _open_storage(host, settings)
+    storage = await open_storage(host, settings)
     try:
         engine = Engine(host, settings, storage)
         try:
@@ -166,12 +166,19 @@ async def _serving(engine: Engine, *, served: bool) -> AsyncIterator[None]:
         yield
 
 
-async def _open_storage(host: Host, settings: Settings) -> Storage:
+async def open_storage(host: Host, settings: Settings, *, read_only: bool = False) -> Storage:
+    """Open the storage alone, for those who look after it; `read_only` neither owns nor changes it.
+
+    Raises:
+        ConfigError: No plugin provides it.
+        StorageUnavailable: It cannot be used.
+    """
     scheme, _, _ = settings.db.partition(":")
     provided = host.storages.get(scheme)
     if provided is None:
         raise ConfigError(missing_storage(scheme, host))
-    return await provided.open(settings.db, StorageOptions(durability=settings.durability, section=settings.table(scheme)))
+    options = StorageOptions(durability=settings.durability, read_only=read_only, section=settings.table(scheme))
+    return await provided.open(settings.db, options)
 
 
 def run(tasks: Sequence[Mapping[str, Any]], url: str = "memory:", **options: Any) -> TaskTree:

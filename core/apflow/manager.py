@@ -14,7 +14,7 @@ from apflow.live import LiveTree
 from apflow.plan import Plan
 from apflow.transitions import now
 from apflow_hookspecs import Task, TaskStatus, TaskTree
-from apflow_hookspecs.errors import AlreadyExecuting, CannotDelete, InvalidTransition, Overloaded
+from apflow_hookspecs.errors import AlreadyExecuting, CannotDelete, InvalidTransition, Overloaded, StorageUnavailable
 
 log = logging.getLogger("apflow.manager")
 
@@ -237,11 +237,14 @@ class TaskManager:
         self._keeper.journal.due()
 
     async def drain(self) -> None:
-        """Start nothing more, refuse what is new, and give what runs `drain_timeout` seconds to end."""
+        """Start nothing more, refuse what is new, and give what runs `drain_timeout` seconds to end and be stored."""
         self._keeper.journal.draining = True
         attempts = [attempt.handle for live in self._keeper.live.values() for attempt in live.running.values()]
-        if attempts:
-            await asyncio.wait(attempts, timeout=self._drain_timeout)
+        with suppress(TimeoutError, StorageUnavailable):
+            async with asyncio.timeout(self._drain_timeout):
+                if attempts:
+                    await asyncio.wait(attempts)
+                await self._keeper.journal.stored("")
 
     def _admit(self) -> None:
         if self._keeper.journal.draining:

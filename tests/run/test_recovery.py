@@ -179,12 +179,12 @@ class Troubled:
 async def troubled_engine(monkeypatch, *executors):
     from apflow import engine as engines
 
-    opened = engines._open_storage
+    opened = engines.open_storage
 
     async def open_storage(host: Host, settings):
         return Troubled(await opened(host, settings))
 
-    monkeypatch.setattr(engines, "_open_storage", open_storage)
+    monkeypatch.setattr(engines, "open_storage", open_storage)
     monkeypatch.setattr("apflow.journal.PAUSE", 0.001)
     return engine_of(*executors)
 
