@@ -7,12 +7,15 @@ import itertools
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 from apflow_hookspecs import ApflowError, Caller, Event, Json, Problem, as_instant, errors
 from apflow_hookspecs.errors import StorageOwned
 
 MAX_LINE = 256 * 1024 * 1024
+GREETING = 10.0
+"""Seconds in which an owner has to greet who connects; one that does not is out of reach."""
 
 
 class ConnectionLost(ApflowError):
@@ -51,7 +54,7 @@ class RemoteEngine:
         async for answer in self._request("watch", {"task_id": tree_id, "after": after}):
             if "method" not in answer:
                 return
-            yield _event(answer["params"])
+            yield as_event(answer["params"])
 
     async def close(self) -> None:
         """Leave."""
@@ -85,7 +88,7 @@ class RemoteEngine:
                 message = json.loads(line)
                 if message.get("id") in self._waiting:
                     self._waiting[message["id"]].put_nowait(message)
-        except ConnectionError:
+        except (ConnectionError, ValueError):  # cut off, also in the middle of a line
             pass
         finally:
             self._gone = True
@@ -105,28 +108,54 @@ async def connected(owned: StorageOwned) -> AsyncIterator[RemoteEngine]:
     try:
         reader, writer = await asyncio.open_unix_connection(owned.endpoint, limit=MAX_LINE)
     except OSError as error:
-        message = f"{owned.message}; it cannot be reached through {owned.endpoint} ({error.strerror})"
-        raise StorageOwned(message, pid=owned.pid) from error
-    engine = RemoteEngine(reader, writer, owned.pid)
+        raise _out_of_reach(owned, error.strerror or str(error)) from error
     try:
-        yield engine
+        engine = RemoteEngine(reader, writer, await _greeted(reader, owned))
+        try:
+            yield engine
+        finally:
+            await engine.close()
     finally:
-        await engine.close()
+        writer.close()
+
+
+async def _greeted(reader: asyncio.StreamReader, owned: StorageOwned) -> int | None:
+    """The owner's pid, as it greets."""
+    try:
+        async with asyncio.timeout(GREETING):
+            hello = json.loads(await reader.readline())
+        pid: int | None = hello["params"]["pid"]
+    except TimeoutError:
+        raise _out_of_reach(owned, "it does not answer") from None
+    except (ConnectionError, ValueError, KeyError, TypeError):
+        raise _out_of_reach(owned, "it does not let us in") from None
+    return pid
+
+
+def _out_of_reach(owned: StorageOwned, why: str) -> StorageOwned:
+    message = f"{owned.message}; it cannot be reached through {owned.endpoint} ({why})"
+    return StorageOwned(message, pid=owned.pid, endpoint=owned.endpoint)
 
 
 def _error(told: Mapping[str, Any]) -> ApflowError:
     data = told.get("data") or {}
-    problems = tuple(
+    error = _kind(told["code"], data.get("type", ""))(told["message"])
+    error.problems = tuple(
         Problem(problem["rule"], problem["task"], problem["field"], _Shown(problem["value"]), problem["code"])
         for problem in data.get("problems", ())
     )
-    named = getattr(errors, data.get("type", ""), None)
-    kind = (
-        named if isinstance(named, type) and issubclass(named, ApflowError) else errors.BY_CODE.get(told["code"], ApflowError)
-    )
-    error = kind(told["message"])
-    error.problems = problems
     return error
+
+
+def _kind(code: int, name: str) -> type[ApflowError]:
+    named = getattr(errors, name, None)
+    if isinstance(named, type) and issubclass(named, ApflowError):
+        return named
+    if name == "UnknownOperation":
+        from apflow.operations.catalogue import UnknownOperation  # noqa: PLC0415 - for this alone; it is never light
+
+        return UnknownOperation
+    return errors.BY_CODE.get(code, ApflowError)
 
 
 class _Shown:
@@ -139,8 +168,13 @@ class _Shown:
         return self._text
 
 
-def _event(told: Mapping[str, Any]) -> Event:
-    from datetime import datetime  # noqa: PLC0415 - with the first event
+def as_event(told: Mapping[str, Any]) -> Event:
+    """An event from its JSON form."""
+    data = told["data"]
+    if data is not None and isinstance(wait := data.get("wait"), Mapping):
+        data = {**data, "wait": {**wait, "until": _instant(wait["until"])}}
+    return Event(**{**told, "at": _instant(told["at"]), "data": data})
 
-    at = as_instant(datetime.fromisoformat(told["at"]))
-    return Event(**{**told, "at": at})
+
+def _instant(text: str | None) -> int | None:
+    return None if text is None else as_instant(datetime.fromisoformat(text))

@@ -111,7 +111,7 @@ def test_json_on_a_terminal_is_json_alone(apflow, on_terminal):
 
 def test_control_c_leaves_the_screen_in_order(apflow, on_terminal):
     tasks = [{"id": "waits", "executor": "hang", "inputs": {"started": str(apflow.folder / "started")}}]
-    terminal = on_terminal("run", apflow.file(tasks))
+    terminal = on_terminal("run", apflow.file(tasks), APFLOW_DRAIN_TIMEOUT="0.2")
     terminal.until("waits")
     terminal.until("⠋")
     terminal.process.send_signal(signal.SIGINT)

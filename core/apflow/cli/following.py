@@ -40,10 +40,12 @@ class Lines:
     Args:
         labels: The tasks' names, by id.
         echo: Prints one line.
+        before: What stands before each subject, where several trees are shown.
     """
 
     labels: Mapping[str, str]
     echo: Callable[[str], None]
+    before: str = ""
 
     def __enter__(self) -> Self:
         return self
@@ -52,7 +54,7 @@ class Lines:
 
     def show(self, event: Event) -> None:
         """Print the event's line."""
-        self.echo(f"{clock(event.at)} {self._subject(event)} {told(event)}".rstrip())
+        self.echo(f"{clock(event.at)} {self.before}{self._subject(event)} {told(event)}".rstrip())
 
     def _subject(self, event: Event) -> str:
         return "tree" if event.task_id is None else self.labels.get(event.task_id) or escaped(event.task_id)

@@ -1,51 +1,107 @@
-"""Running a coroutine that a signal ends in order."""
+"""The signals that ask the program to end: the first is answered in order, the second ends the process at once."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar, cast
-
-from attrs import define
 
 from apflow.cli.failures import ExitCode, Interrupted
 
 R = TypeVar("R")
 
+LAST_MOMENT = 0.5
+"""Seconds that whatever still runs has to end, once the work is over."""
 
-def run_interruptibly(work: Coroutine[Any, Any, R]) -> R:
-    """Run to the end; SIGINT and SIGTERM cancel the work, which then cleans up. The second one ends the process at once.
+
+class Interruption:
+    """SIGINT and SIGTERM, while work goes on. Unless it is `noted`, the first one cancels the work."""
+
+    def __init__(self, work: asyncio.Task[Any]) -> None:
+        self.requested = False
+        self._answer: Callable[[], object] = work.cancel
+
+    def install(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Answer the signals from now on."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # Not in other threads than the main one, and not on Windows, where the runner's own handling of SIGINT remains.
+            with suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.add_signal_handler(number, self._came)
+
+    @contextmanager
+    def noted(self) -> Iterator[asyncio.Event]:
+        """While it lasts, the first signal sets this event and does nothing else."""
+        asked, answer = asyncio.Event(), self._answer
+        self._answer = asked.set
+        try:
+            yield asked
+        finally:
+            self._answer = answer
+
+    def _came(self) -> None:
+        if self.requested:
+            os._exit(ExitCode.INTERRUPTED)
+        self.requested = True
+        self._answer()
+
+
+def run_interruptibly(work: Callable[[Interruption], Coroutine[Any, Any, R]], left: Callable[[], None]) -> R:
+    """Run to the end; the work is handed the signals that may come.
+
+    Args:
+        work: Called once.
+        left: Called at the end where something goes on that cannot be ended, an executor for which no cancellation counts: such
+            a process has to leave by `os._exit`.
 
     Raises:
         Interrupted: A signal came, and the work has ended.
     """
-    interruption = _Interruption()
-    with asyncio.Runner() as runner:
-        try:
-            return runner.run(interruption.guard(work))
-        except asyncio.CancelledError:
-            if interruption.requested:
-                raise Interrupted from None
-            raise
+    runner, threads = asyncio.Runner(), _Threads()
+    try:
+        return runner.run(_guarded(work, threads))
+    finally:
+        if runner.run(_over()) and not threads.busy:
+            runner.close()
+        else:
+            left()
 
 
-@define
-class _Interruption:
-    requested: bool = False
+async def _guarded(work: Callable[[Interruption], Coroutine[Any, Any, R]], threads: _Threads) -> R:
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(threads)
+    interruption = Interruption(cast("asyncio.Task[R]", asyncio.current_task()))
+    interruption.install(loop)
+    try:
+        return await work(interruption)
+    except asyncio.CancelledError:
+        if interruption.requested:
+            raise Interrupted from None
+        raise
 
-    async def guard(self, work: Coroutine[Any, Any, R]) -> R:
-        loop, task = asyncio.get_running_loop(), cast("asyncio.Task[R]", asyncio.current_task())
-        for number in (signal.SIGINT, signal.SIGTERM):
-            # Not in other threads than the main one, and not on Windows, where the runner's own handling of SIGINT remains.
-            with suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.add_signal_handler(number, self._interrupt, task)
-        return await work
 
-    def _interrupt(self, task: asyncio.Task[Any]) -> None:
-        if self.requested:
-            os._exit(ExitCode.INTERRUPTED)
-        self.requested = True
+async def _over() -> bool:
+    """Whether nothing else runs any more, having been told to end."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
         task.cancel()
+    if others:
+        _, others = await asyncio.wait(others, timeout=LAST_MOMENT)
+    return not others
+
+
+class _Threads(ThreadPoolExecutor):
+    """The event loop's threads; tells which of them would keep the process."""
+
+    def __init__(self) -> None:
+        super().__init__(thread_name_prefix="apflow")
+        self.busy: set[Future[Any]] = set()
+
+    def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
+        future = super().submit(fn, *args, **kwargs)
+        self.busy.add(future)
+        future.add_done_callback(self.busy.discard)
+        return future

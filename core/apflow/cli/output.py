@@ -17,6 +17,12 @@ def colour() -> bool | None:
     return False if os.environ.get("NO_COLOR") else None
 
 
+def say(line: str) -> None:
+    """Say something beside the output, in one harmless line on standard error, also while a live display is shown."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
 def print_lines(lines: Iterable[str]) -> None:
     """Print lines that are harmless already."""
     for line in lines:

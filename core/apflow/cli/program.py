@@ -22,10 +22,12 @@ _log = logging.getLogger(__name__)
 
 COMMANDS = (
     Command("run", "Run the tasks of a JSON file to their end.", "apflow.cli.commands.run:run"),
+    Command("resume", "Go on with what an earlier process was asked to run.", "apflow.cli.commands.resume:resume"),
     Command("tasks", "List, read, create, execute and cancel tasks.", "apflow.cli.commands.tasks:tasks"),
     Command("executors", "Show what tasks can be made of.", "apflow.cli.commands.executors:executors"),
     Command("plugins", "Show the plugins, their state and why.", "apflow.cli.commands.plugins:plugins"),
     Command("db", "Look after the storage.", "apflow.cli.commands.db:db"),
+    Command("doctor", "Look for trouble, and say what to do.", "apflow.cli.commands.doctor:doctor"),
     Command("config", "Show the configuration.", "apflow.cli.commands.config:config"),
 )
 
@@ -66,7 +68,11 @@ class Program(click.Group):
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
         with warnings_shown():
-            sys.exit(_outcome(work, session))
+            code = _outcome(work, session)
+        if session.haunted:  # the interpreter would wait at its end for what cannot be ended
+            sys.stderr.flush()
+            os._exit(code)
+        sys.exit(code)
 
 
 def _outcome(work: Callable[[], int | None], session: Session) -> int:

@@ -1,56 +1,184 @@
-"""Running a stored tree to its end, and showing how it goes."""
+"""Running trees to their end, and showing how they go, wherever the engine is."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack, aclosing
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
 
 import click
+from attrs import define, field
 
 from apflow.cli.failures import ExitCode
 from apflow.cli.following import Follower, Lines, Silent, labels
-from apflow.cli.output import print_json, print_lines
+from apflow.cli.output import print_json, print_lines, say
+from apflow.cli.reaching import Operations
 from apflow.cli.summary import summary
-from apflow.cli.text import duration
-from apflow.operations.views import TreeView, tree_view
-from apflow_hookspecs import Caller, TaskStatus
+from apflow.cli.text import duration, escaped
+from apflow.remote import ConnectionLost, RemoteEngine
+from apflow_hookspecs import SETTLED, Caller, Json, TaskStatus
+from apflow_hookspecs.errors import InvalidTransition
 
-if TYPE_CHECKING:
-    from apflow.engine import Engine
+Tree = Mapping[str, Json]
+Begin = Callable[[Operations], Awaitable[Sequence[Tree]]]
+"""Asks for the execution of trees, and answers how they stand: flat, with the number of the latest event that each shows."""
 
 
-async def run_to_end(engine: Engine, task_id: str, *, within: float | None = None, json: bool = False) -> ExitCode:
-    """Execute a stored task or tree here, show it while it runs, and print what became of it.
+@define
+class Followed:
+    """A tree, what shows it, and how far it was shown."""
+
+    tree: Tree
+    shown: Follower
+    seen: int
+
+
+@define
+class Pursuit:
+    """Trees that are run to their end and shown: a `Job` for `Session.follow`, and a context, in which the display ends.
 
     Args:
-        engine: The engine that runs it.
-        task_id: What is executed; a root's id means the whole tree.
-        within: Seconds after which the tree is cancelled.
-        json: Only the settled tree is printed, as JSON.
-
-    Returns:
-        `DONE` when the tree completed, else `INCOMPLETE`.
+        begin: Called until it has answered.
+        json: Only the settled trees are printed, by `end`.
+        within: Seconds after which the trees are cancelled.
+        mine: Whether this command alone asked for them: interrupted, it cancels them where another process runs them.
+        resumable: Whether `begin` may be called again when nobody knows what became of it.
+        end: Prints what became of them.
     """
-    before = await engine.tree(task_id)
+
+    begin: Begin
+    json: bool = False
+    within: float | None = None
+    mine: bool = True
+    resumable: bool = False
+    end: Callable[[Sequence[Tree]], None] | None = None
+    _followed: list[Followed] | None = field(default=None, init=False)
+    _deadline: float | None = field(default=None, init=False)
+    _begun: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _display: ExitStack = field(factory=ExitStack, init=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._display.close()
+
+    async def work(self, engine: Operations) -> ExitCode:
+        """Run the trees, or go on with those that have not settled.
+
+        Returns:
+            `DONE` when all completed, else `INCOMPLETE`.
+        """
+        if self._followed is None:
+            self._follow(await self.begin(engine))
+        else:
+            for followed in self._open():
+                await resumed(engine, followed.tree["id"])
+        await self._in_time(engine)
+        self._display.close()
+        trees = [followed.tree for followed in self._followed or ()]
+        if self.end is not None:
+            self.end(trees)
+        return ExitCode.DONE if all(tree["status"] == TaskStatus.COMPLETED for tree in trees) else ExitCode.INCOMPLETE
+
+    async def leave(self, owner: RemoteEngine, work: asyncio.Task[ExitCode]) -> None:
+        """A signal came while another process runs the trees: cancel them, or leave them to it."""
+        begun = asyncio.create_task(self._begun.wait())
+        await asyncio.wait({begun, work}, return_when=asyncio.FIRST_COMPLETED)
+        begun.cancel()
+        trees = [followed.tree["id"] for followed in self._open()]
+        if not trees:
+            return
+        if not self.mine:
+            say(f"process {owner.pid} goes on with {_named(trees)}")
+            return
+        say(f"interrupted: cancelling {_named(trees)} in process {owner.pid}")
+        await owner.call("tasks.cancel", {"task_ids": trees}, Caller.local())
+        await asyncio.wait({work})
+
+    def _follow(self, trees: Sequence[Tree]) -> None:
+        many = len(trees) > 1
+        self._followed = [
+            Followed(tree, self._display.enter_context(follower(tree, json=self.json, many=many)), tree["last_event"])
+            for tree in trees
+        ]
+        if self.within is not None:
+            self._deadline = asyncio.get_running_loop().time() + self.within
+        self.resumable = True
+        self._begun.set()
+
+    def _open(self) -> list[Followed]:
+        return [followed for followed in self._followed or () if followed.tree["status"] not in SETTLED]
+
+    async def _in_time(self, engine: Operations) -> None:
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                await self._shown(engine)
+        except TimeoutError:
+            self._deadline = None
+            late = [followed.tree["id"] for followed in self._open()]
+            await engine.call("tasks.cancel", {"task_ids": late}, Caller.local())
+            await self._shown(engine)
+            say(f"error: not done within {duration(self.within or 0)}, and cancelled")
+
+    async def _shown(self, engine: Operations) -> None:
+        """Show what happens to the end of each tree's run."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for followed in self._open():
+                    group.create_task(_shown(engine, followed))
+        except BaseExceptionGroup as errors:
+            lost = errors.subgroup(ConnectionLost)
+            raise (lost or errors).exceptions[0] from None
+
+
+async def _shown(engine: Operations, followed: Followed) -> None:
+    async with aclosing(engine.watch(followed.tree["id"], followed.seen)) as events:  # type: ignore[type-var]
+        async for event in events:
+            followed.seen = event.seq
+            followed.shown.show(event)
+    followed.tree = await flat(engine, followed.tree["id"])
+
+
+async def flat(engine: Operations, task_id: str) -> Tree:
+    """The tree that holds a task, with its tasks in an array and the number of the latest event that it shows."""
+    tree: Tree = await engine.call("tasks.tree", {"task_id": task_id, "flat": True}, Caller.local())
+    return tree
+
+
+async def executed(engine: Operations, task_id: str) -> list[Tree]:
+    """Ask for the execution of a stored tree; how it stood before."""
+    before = await flat(engine, task_id)
     await engine.call("tasks.execute", {"task_id": task_id}, Caller.local())
-    with follower(tree_view(before), json=json) as shown:
-        in_time = await _follow(engine, before.id, shown, before.last_event, within)
-    if not in_time:
-        click.echo(f"error: not done within {duration(within or 0)}, and cancelled", err=True)
-    settled = tree_view(await engine.manager.wait(before.id))
-    if json:
-        print_json(settled)
-    else:
-        print_lines(summary(settled))
-    return ExitCode.DONE if settled["status"] == TaskStatus.COMPLETED else ExitCode.INCOMPLETE
+    return [before]
 
 
-def follower(tree: TreeView, *, json: bool) -> Follower:
-    """What shows a run here: nothing for machines, a live tree on a terminal with rich, else plain lines."""
+async def resumed(engine: Operations, tree_id: str) -> bool:
+    """Have a tree gone on with; False when there is nothing to go on with."""
+    try:
+        await engine.call("tasks.resume", {"task_id": tree_id}, Caller.local())
+    except InvalidTransition:
+        return False
+    return True
+
+
+def follower(tree: Tree, *, json: bool, many: bool = False) -> Follower:
+    """What shows a run here: nothing for machines, a live tree on a terminal with rich, else plain lines.
+
+    Args:
+        tree: As it stands.
+        json: For machines.
+        many: Others are shown beside it: lines, which say to which tree they belong.
+    """
     if json:
         return Silent()
+    if many:
+        return Lines(labels(tree["tasks"]), click.echo, f"{escaped(tree['tasks'][0]['name'])}: ")
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         try:
             from apflow.cli.live import LiveTree  # noqa: PLC0415 - rich is an extra
@@ -61,17 +189,23 @@ def follower(tree: TreeView, *, json: bool) -> Follower:
     return Lines(labels(tree["tasks"]), click.echo)
 
 
-async def _follow(engine: Engine, tree_id: str, shown: Follower, after: int, within: float | None) -> bool:
-    """Show what happens to the end of the run; whether it came in time, else the tree was cancelled."""
-    seen = after
-    try:
-        async with asyncio.timeout(within):
-            async for event in engine.watch(tree_id, seen):
-                seen = event.seq
-                shown.show(event)
-    except TimeoutError:
-        await engine.call("tasks.cancel", {"task_id": tree_id}, Caller.local())
-        async for event in engine.watch(tree_id, seen):
-            shown.show(event)
-        return False
-    return True
+def pursuit_of_one(begin: Begin, *, json: bool, within: float | None = None) -> Pursuit:
+    """The run of one tree, which this command alone asks for; at its end the tree as JSON, or a summary."""
+    return Pursuit(begin, json=json, within=within, end=partial(_end_of_one, json=json))
+
+
+def _end_of_one(trees: Sequence[Tree], *, json: bool) -> None:
+    (tree,) = trees
+    if json:
+        print_json(plain(tree))
+    else:
+        print_lines(summary(tree))
+
+
+def plain(tree: Tree) -> dict[str, Any]:
+    """A tree as every front end shows it."""
+    return {name: value for name, value in tree.items() if name != "last_event"}
+
+
+def _named(trees: Sequence[str]) -> str:
+    return f"tree {trees[0]}" if len(trees) == 1 else f"{len(trees)} trees"

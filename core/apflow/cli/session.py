@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from apflow.cli.failures import show_debug_records
-from apflow_hookspecs import Caller, Json
+from apflow_hookspecs import Caller, Json, Storage
 
 if TYPE_CHECKING:
+    from apflow.cli.interrupting import Interruption
+    from apflow.cli.reaching import Job, Operations, Reach
     from apflow.config import Settings
     from apflow.engine import Engine
     from apflow.host import Host
@@ -36,6 +39,9 @@ class Session:
         no_plugins: No plugin but the host's own is imported.
         debug: Errors are shown with their traceback.
         json: Results are printed for machines.
+
+    Attributes:
+        haunted: Whether something that cannot be ended still goes on here; see `run_interruptibly`.
     """
 
     db: str | None = None
@@ -44,6 +50,7 @@ class Session:
     no_plugins: bool = False
     debug: bool = False
     json: bool = False
+    haunted: bool = field(default=False, init=False)
 
     @cached_property
     def settings(self) -> Settings:
@@ -86,20 +93,98 @@ class Session:
 
         Raises:
             Interrupted: SIGINT or SIGTERM ended the work.
+            StorageOwned: Another process has the storage open.
         """
-        from apflow.cli.interrupting import run_interruptibly  # noqa: PLC0415 - loads asyncio
-        from apflow.engine import open_engine  # noqa: PLC0415 - loads all that runs trees
 
-        async def opened() -> R:
-            async with open_engine(host=self.host, settings=evolve(self.settings, **options)) as engine:
+        async def opened(_: Interruption) -> R:
+            async with self._open(**options) as engine:
                 return await work(engine)
 
-        return run_interruptibly(opened())
+        return self._run(opened)
+
+    def reach(self, work: Callable[[Operations], Awaitable[R]], *, again: bool = False) -> R:
+        """Do something that is over in a moment, here or through the process that has the storage open.
+
+        Args:
+            work: Called with what answers operations.
+            again: It only looks, and may be repeated when that process ends meanwhile.
+
+        Raises:
+            Interrupted: SIGINT or SIGTERM ended the work.
+            StorageOwned: Another process has the storage open, and cannot be reached.
+        """
+        return self._run(lambda signals: self._reach(signals).briefly(work, again=again))
+
+    def follow(self, job: Job[R], **options: Any) -> R:
+        """Do a job that takes its time, here or through the process that has the storage open.
+
+        A signal has what runs here end in order. Errors as of `reach`.
+
+        Args:
+            job: What is to be done.
+            options: Settings that go before the configured ones, where it is done here.
+        """
+        return self._run(lambda signals: self._reach(signals, **options).lastingly(job))
 
     def call(self, operation: str, **params: Json) -> Json:
-        """Open the engine for one operation; parameters that are None are left out."""
+        """The answer to one operation, from here or from the process that has the storage open.
+
+        Parameters that are None are left out. Errors as of `reach`.
+        """
+        from apflow.operations import CATALOGUE  # noqa: PLC0415 - loads what runs trees
+
         given = {name: value for name, value in params.items() if value is not None}
-        return self.run(lambda engine: engine.call(operation, given, Caller.local()))
+        looks = CATALOGUE[operation].scope == "read"
+        return self.reach(lambda engine: engine.call(operation, given, Caller.local()), again=looks)
+
+    def inspect(self, work: Callable[[Session], Coroutine[Any, Any, R]]) -> R:
+        """Do something that opens for itself what it looks at; a signal ends it.
+
+        Raises:
+            Interrupted: SIGINT or SIGTERM ended the work.
+        """
+        return self._run(lambda _: work(self))
+
+    def look_after(self, work: Callable[[Storage], Awaitable[R]], *, read_only: bool = True) -> R:
+        """Do something with the storage alone: beside its owner, where it is only read.
+
+        Args:
+            work: Called with the storage, once.
+            read_only: Neither own nor change it.
+
+        Raises:
+            Interrupted: SIGINT or SIGTERM ended the work.
+            StorageUnavailable: It cannot be used.
+        """
+
+        async def opened(_: Interruption) -> R:
+            from apflow.engine import open_storage  # noqa: PLC0415 - loads what runs trees
+
+            storage = await open_storage(self.host, self.settings, read_only=read_only)
+            try:
+                return await work(storage)
+            finally:
+                await storage.close()
+
+        return self._run(opened)
+
+    def _reach(self, signals: Interruption, **options: Any) -> Reach:
+        from apflow.cli.reaching import Reach  # noqa: PLC0415 - loads what runs trees
+
+        return Reach(lambda served: self._open(served=served, **options), signals)
+
+    def _open(self, *, served: bool = True, **options: Any) -> AbstractAsyncContextManager[Engine]:
+        from apflow.engine import open_engine  # noqa: PLC0415 - loads what runs trees
+
+        return open_engine(host=self.host, settings=evolve(self.settings, **options), served=served)
+
+    def _run(self, work: Callable[[Interruption], Coroutine[Any, Any, R]]) -> R:
+        from apflow.cli.interrupting import run_interruptibly  # noqa: PLC0415 - loads asyncio
+
+        return run_interruptibly(work, self._haunted)
+
+    def _haunted(self) -> None:
+        self.haunted = True
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from attrs import frozen
 from msgspec import Meta
@@ -14,12 +14,14 @@ from apflow.operations.views import (
     EventView,
     NestedTaskView,
     TaskView,
+    TreeView,
     event_view,
     nested_view,
     root_view,
     task_view,
     tree_record,
     tree_state,
+    tree_view,
 )
 from apflow_hookspecs import Caller, TaskQuery, TaskStatus, as_instant
 from apflow_hookspecs.errors import InvalidParams, NotFound, TooLarge
@@ -39,6 +41,14 @@ class OneTask:
     """Which task."""
 
     task_id: TaskId
+
+
+@frozen
+class WholeTree:
+    """Which tree, and in what form."""
+
+    task_id: TaskId
+    flat: Annotated[bool, Meta(description="The whole tree that holds the task, with its tasks in an array.")] = False
 
 
 @frozen
@@ -140,10 +150,12 @@ async def count(engine: Engine, caller: Caller, params: Filter) -> Count:
     return {"total": sum(counts.values()), "counts": {str(status): number for status, number in counts.items()}}
 
 
-@operation("tasks.tree", scope="read", params=OneTask, result=NestedTaskView, errors=(NotFound, TooLarge))
-async def tree(engine: Engine, caller: Caller, params: OneTask) -> NestedTaskView:
-    """A task with all that is under it, nested."""
+@operation("tasks.tree", scope="read", params=WholeTree, result=dict[str, Any], errors=(NotFound, TooLarge))
+async def tree(engine: Engine, caller: Caller, params: WholeTree) -> NestedTaskView | TreeView:
+    """A task with all that is under it, nested; or, with `flat`, its whole tree and the number of the latest event it shows."""
     whole = await visible_tree(engine, caller, params.task_id)
+    if params.flat:
+        return {**tree_view(whole), "last_event": whole.last_event}
     return nested_view(whole, whole[params.task_id])
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
+
+from attrs import frozen
+from msgspec import Meta
 
 from apflow.operations.access import bound_user, sees_everything
 from apflow.operations.catalogue import NoParams, operation
 from apflow.operations.describe import ExampleTask, example_task, executor_schema, output_schema
 from apflow.plugins import PluginInfo, PluginState
 from apflow_hookspecs import Caller, TaskQuery
-from apflow_hookspecs.errors import StorageUnavailable
+from apflow_hookspecs.errors import InvalidParams, PermissionDenied, StorageUnavailable
 
 if TYPE_CHECKING:
     from apflow.engine import Engine
@@ -123,6 +127,30 @@ async def stats(engine: Engine, caller: Caller, _: NoParams) -> Stats:
     }
 
 
+@frozen
+class Target:
+    """Where a copy is written to."""
+
+    target: Annotated[str, Meta(min_length=1, description="Absolute path of a file that is not there yet.")]
+
+
+class BackedUp(TypedDict):
+    """Where the copy is."""
+
+    target: str
+
+
+@operation("system.backup", scope="admin", params=Target, result=BackedUp, errors=(StorageUnavailable, InvalidParams))
+async def backup(engine: Engine, caller: Caller, params: Target) -> BackedUp:
+    """Write a consistent copy of the storage to a file of this machine, while everything goes on."""
+    if caller.origin != "local":
+        raise PermissionDenied("system.backup writes to a file of this machine, which only its own users may have it do")
+    if not Path(params.target).is_absolute():
+        raise InvalidParams(f"target = {params.target!r}: has to be an absolute path")
+    await engine.storage.backup(params.target)
+    return {"target": params.target}
+
+
 async def _storage_health(engine: Engine, *, facts: bool) -> dict[str, Any]:
     try:
         info = await engine.storage.info()
@@ -145,4 +173,4 @@ def _plugin(plugin: PluginInfo, *, where: bool) -> PluginView:
     }
 
 
-OPERATIONS = (health, executors, plugins, stats)
+OPERATIONS = (health, executors, plugins, stats, backup)

@@ -91,6 +91,7 @@ class TreeView(TypedDict):
     run: int
     tasks: list[TaskView]
     warnings: NotRequired[list[str]]
+    last_event: NotRequired[int]
 
 
 class EventView(TypedDict):

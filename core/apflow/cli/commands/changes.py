@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from apflow.cli.failures import ExitCode
-from apflow.cli.output import print_json, print_lines
+from apflow.cli.output import print_json, print_lines, say
 from apflow.cli.reading import read_tasks
 from apflow.cli.session import Session, shared_options
 from apflow.cli.tables import table
@@ -15,7 +15,7 @@ from apflow.cli.text import escaped, plural
 from apflow_hookspecs import Caller, Json
 
 if TYPE_CHECKING:
-    from apflow.engine import Engine
+    from apflow.cli.reaching import Operations
 
 timeout_option = click.option(
     "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Cancel the tree after this time."
@@ -33,44 +33,63 @@ def create(ctx: click.Context, file: str, *, keep_ids: bool, execute: bool) -> N
     session: Session = ctx.obj
     tasks = read_tasks(file)
 
-    async def work(engine: Engine) -> ExitCode:
-        tree = await created(engine, tasks, fresh_ids=not keep_ids)
-        if execute:
-            from apflow.cli.running import run_to_end  # noqa: PLC0415 - heavy
-
-            return await run_to_end(engine, tree["id"], json=session.json)
-        if session.json:
-            print_json(tree)
-        else:
-            click.echo(f"created: {plural(len(tree['tasks']), 'task')} (tree {escaped(tree['id'])})")
-        return ExitCode.DONE
-
-    ctx.exit(session.run(work))
+    if execute:
+        ctx.exit(run_new(session, tasks, fresh_ids=not keep_ids))
+    tree = session.call("tasks.create", tasks=tasks, fresh_ids=not keep_ids)
+    _warn(tree)
+    if session.json:
+        print_json(tree)
+    else:
+        click.echo(f"created: {plural(len(tree['tasks']), 'task')} (tree {escaped(tree['id'])})")
 
 
-async def created(engine: Engine, tasks: list[Json], *, fresh_ids: bool) -> Json:
-    """Store a tree; what is to be said about it goes to standard error."""
-    tree = await engine.call("tasks.create", {"tasks": tasks, "fresh_ids": fresh_ids}, Caller.local())
+def run_new(session: Session, tasks: list[Json], *, fresh_ids: bool, timeout: float | None = None, **options: Any) -> ExitCode:
+    """Store a tree, run it to its end and show it, here or through the process that has the storage open."""
+    from apflow.cli.running import pursuit_of_one  # noqa: PLC0415 - loads what runs trees
+
+    async def begin(engine: Operations) -> list[Json]:
+        params = {"tasks": tasks, "fresh_ids": fresh_ids, "execute": True}
+        tree = await engine.call("tasks.create", params, Caller.local())
+        _warn(tree)
+        return [{**tree, "last_event": 1}]  # that it was created needs not be told
+
+    with pursuit_of_one(begin, json=session.json, within=timeout) as pursuit:
+        return session.follow(pursuit, **options)
+
+
+def _warn(tree: Json) -> None:
     for warning in tree.get("warnings", ()):
-        click.echo(f"warning: {escaped(warning)}", err=True)
-    return tree
+        say(f"warning: {escaped(warning)}")
 
 
 @click.command("execute")
 @click.argument("task_id", metavar="ID")
 @timeout_option
+@click.option("--no-wait", is_flag=True, help="Hand it to the process that has the storage open, and return.")
 @shared_options
 @click.pass_context
-def execute(ctx: click.Context, task_id: str, *, timeout: float | None) -> None:
+def execute(ctx: click.Context, task_id: str, *, timeout: float | None, no_wait: bool) -> None:
     """Run a stored tree, or what is left of it, to its end; exit codes as of `apflow run`."""
     session: Session = ctx.obj
+    if no_wait:
+        tree = session.reach(lambda engine: _handed_over(engine, task_id))
+        if session.json:
+            print_json(tree)
+        else:
+            click.echo(f"started: tree {escaped(tree['id'])}")
+        return
+    from apflow.cli.running import executed, pursuit_of_one  # noqa: PLC0415 - loads what runs trees
 
-    async def work(engine: Engine) -> ExitCode:
-        from apflow.cli.running import run_to_end  # noqa: PLC0415 - heavy
+    with pursuit_of_one(lambda engine: executed(engine, task_id), json=session.json, within=timeout) as pursuit:
+        ctx.exit(session.follow(pursuit))
 
-        return await run_to_end(engine, task_id, within=timeout, json=session.json)
 
-    ctx.exit(session.run(work))
+async def _handed_over(engine: Operations, task_id: str) -> Json:
+    from apflow.remote import RemoteEngine  # noqa: PLC0415 - loads asyncio
+
+    if not isinstance(engine, RemoteEngine):
+        raise click.UsageError("No other process has the storage open and could run the tree; leave out --no-wait.")
+    return await engine.call("tasks.execute", {"task_id": task_id}, Caller.local())
 
 
 @click.command("cancel")

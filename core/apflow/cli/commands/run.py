@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from apflow.cli.commands.changes import created, timeout_option
+from apflow.cli.commands.changes import run_new, timeout_option
 from apflow.cli.commands.validate import show, show_waves
 from apflow.cli.failures import ExitCode
 from apflow.cli.output import print_json
 from apflow.cli.reading import read_tasks
 from apflow.cli.session import Session, shared_options
 from apflow_hookspecs import Json
-
-if TYPE_CHECKING:
-    from apflow.engine import Engine
 
 
 @click.command("run")
@@ -31,6 +28,8 @@ def run(
 ) -> None:
     """Create the tasks of a JSON file (- is standard input), and run them to their end.
 
+    Where another process has the storage open, that one runs them.
+
     Exit code 0 when the tree completed, 1 when it did not, 2 when the tasks are refused, 130 when interrupted.
     """
     session: Session = ctx.obj
@@ -39,13 +38,7 @@ def run(
         ctx.exit(_plan(session, tasks, fresh_ids=not keep_ids))
     options: dict[str, Any] = {} if max_concurrency is None else {"max_concurrency": max_concurrency}
 
-    async def work(engine: Engine) -> ExitCode:
-        from apflow.cli.running import run_to_end  # noqa: PLC0415 - heavy
-
-        tree = await created(engine, tasks, fresh_ids=not keep_ids)
-        return await run_to_end(engine, tree["id"], within=timeout, json=session.json)
-
-    ctx.exit(session.run(work, **options))
+    ctx.exit(run_new(session, tasks, fresh_ids=not keep_ids, timeout=timeout, **options))
 
 
 def _plan(session: Session, tasks: list[Json], *, fresh_ids: bool) -> ExitCode:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -14,9 +14,6 @@ from apflow.cli.session import Session, shared_options
 from apflow.cli.tables import fields, nested, outline, table
 from apflow.cli.text import escaped, moment, plural
 from apflow_hookspecs import Command, Json, TaskStatus
-
-if TYPE_CHECKING:
-    from apflow.engine import Engine
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,6 +26,7 @@ _MORE = (
     Command("cancel", "Cancel tasks and all that is under them.", f"{_CHANGES}:cancel"),
     Command("delete", "Delete a tree, or a part that has not started.", f"{_CHANGES}:delete"),
     Command("watch", "Show a tree's events, to the end of its run.", "apflow.cli.commands.watch:watch"),
+    Command("history", "Show every attempt of a task.", "apflow.cli.commands.history:history"),
     Command("validate", "Check the tasks of a JSON file; nothing is stored.", "apflow.cli.commands.validate:validate"),
 )
 
@@ -132,15 +130,9 @@ def tree(session: Session, task_id: str) -> None:
     if session.json:
         print_json(session.call("tasks.tree", task_id=task_id))
     else:
-        print_lines(session.run(lambda engine: _drawn(engine, task_id)))
-
-
-async def _drawn(engine: Engine, task_id: str) -> list[str]:
-    from apflow.operations.views import tree_view  # noqa: PLC0415 - loads msgspec
-
-    # Not from the operation's nested answer: that has to end somewhere, and a drawing does not.
-    flat = tree_view(await engine.tree(task_id))["tasks"]
-    return [f"{branch}{escaped(task['name'])}  {standing(task)}" for branch, task in outline(nested(flat, task_id))]
+        # Not the nested answer: that has to end somewhere, and a drawing does not.
+        tasks = session.call("tasks.tree", task_id=task_id, flat=True)["tasks"]
+        print_lines(f"{branch}{escaped(task['name'])}  {standing(task)}" for branch, task in outline(nested(tasks, task_id)))
 
 
 @tasks.command("children")

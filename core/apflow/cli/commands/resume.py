@@ -1,0 +1,59 @@
+"""`apflow resume`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from apflow.cli.output import print_json, print_lines, say
+from apflow.cli.session import Session, shared_options
+from apflow.cli.summary import summary
+from apflow.cli.text import escaped
+from apflow_hookspecs import Caller, Json
+from apflow_hookspecs.errors import InvalidTransition
+
+if TYPE_CHECKING:
+    from apflow.cli.reaching import Operations
+
+
+@click.command("resume")
+@click.argument("task_id", metavar="[ID]", required=False)
+@shared_options
+@click.pass_context
+def resume(ctx: click.Context, task_id: str | None) -> None:
+    """Go on with what an earlier process was asked to run, all of it or one tree, to the end.
+
+    Exit code 0 when all of it completed or there is nothing to go on with, 1 when it did not complete, 130 when interrupted.
+    """
+    from apflow.cli.running import Pursuit, flat, plain  # noqa: PLC0415 - loads what runs trees
+
+    session: Session = ctx.obj
+
+    async def begin(engine: Operations) -> list[Json]:
+        roots = await _resumed(engine, task_id)
+        return [await flat(engine, root["id"]) for root in roots]
+
+    def end(trees: Sequence[Json]) -> None:
+        if session.json:
+            print_json({"trees": [plain(tree) for tree in trees]})
+            return
+        for tree in trees:
+            print_lines(summary(tree))
+
+    with Pursuit(begin, json=session.json, mine=False, resumable=True, end=end) as pursuit:
+        ctx.exit(session.follow(pursuit))
+
+
+async def _resumed(engine: Operations, task_id: str | None) -> list[Json]:
+    """The roots of the trees that go on."""
+    try:
+        answer = await engine.call("tasks.resume", {} if task_id is None else {"task_id": task_id}, Caller.local())
+    except InvalidTransition as error:
+        say(escaped(error.message))
+        return []
+    if not answer["tasks"]:
+        say("there is nothing to go on with")
+    roots: list[Json] = answer["tasks"]
+    return roots
