@@ -86,7 +86,11 @@ class Keeper:
         """Make a stored tree a live one of this engine."""
         self.outdate(tree.id)
         live = self.live[tree.id] = LiveTree(tree, Plan.of(tree), self.token, scope)
-        await self.storage.acquire(tree.id, self.token, self.owner)
+        try:
+            await self.storage.acquire(tree.id, self.token, self.owner)
+        except BaseException:
+            self.forget(live)
+            raise
         tree.token, tree.owner = self.token, self.owner
         return live
 
@@ -163,6 +167,7 @@ class Keeper:
             self._rest(live)
         attempts = [attempt for live in self.live.values() for attempt in live.running.values()]
         await self.runner.drop(attempts)
+        self.runner.close()
         if self.journal.failure is None:
             for attempt in attempts:
                 if attempt.reason == "cancelled":
@@ -183,6 +188,8 @@ class Keeper:
                 for move in change.moves:
                     if move[2] == "waiting":
                         self.arm(live, move[0])
+                for n in live.cancelling & live.running.keys():
+                    self.runner.stop(live.running[n], "cancelled")
             self.events.stored(tree_id, change, live.tasks if live is not None else ())
         for live, n in written.starts:
             if n in live.cancelling:

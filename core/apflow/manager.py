@@ -107,21 +107,16 @@ class TaskManager:
             NotFound: There is no such task.
         """
         live, tree = await self._keeper.find(task_id)
-        adopted = live is None
         if live is None:
             if all(task.status.settled for task in tree):
                 return _under(tree, tree[task_id])
             live = await self._keeper.own(tree, ())
             self._keeper.schedule.add(live, live.tasks)
             self._keeper.schedule.remove(live)  # it is not to run: only what is cancelled moves
+            self._keeper.transitions.ended.append(live)
         numbers = live.subtree(live.tree[task_id].n)
-        running = self._keeper.transitions.cancelled(live, numbers, actor)
+        self._keeper.transitions.cancelled(live, numbers, actor)
         await self._keeper.journal.stored(live.tree.id)
-        for n in running:
-            if (attempt := live.running.get(n)) is not None:
-                self._keeper.runner.stop(attempt, "cancelled")
-        if adopted:
-            self._keeper.forget(live)
         return [live.tasks[n] for n in numbers]
 
     async def delete(self, task_id: str) -> int:

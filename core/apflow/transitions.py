@@ -159,8 +159,8 @@ class Transitions:
         inputs = live.prepared.pop(n, None)
         self.change(live).attempts.append((n, live.attempt(n), live.run, started, now(), outcome, inputs, None, encoded))
 
-    def cancelled(self, live: LiveTree, numbers: Sequence[int], actor: str | None) -> list[int]:
-        """Cancel tasks: those that do not run end with this batch; the numbers of those that do are returned."""
+    def cancelled(self, live: LiveTree, numbers: Sequence[int], actor: str | None) -> None:
+        """Cancel tasks: those that do not run end with this batch; those that do are stopped once it is stored."""
         at = now()
         target = numbers[0]
         task = live.tasks[target]
@@ -171,7 +171,6 @@ class Transitions:
         live.cancelling.update(running)
         self._ends(live, ends, at, waiting)
         self._look(live, at)
-        return running
 
     def progressed(self, live: LiveTree, n: int, progress: float, message: str | None) -> None:
         """An executor told how far it is."""

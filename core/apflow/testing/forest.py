@@ -56,7 +56,7 @@ def submission(seed: int, number: int) -> Submission:
         tasks += made
         if parent == group:
             before.append(group)
-    cancel = random.choice(tasks)["id"] if random.random() < 0.08 else None
+    cancel = random.choice(tasks)["id"] if random.random() < 0.15 else None
     return Submission(tasks, random.random() < 0.6, cancel, random.uniform(0, 2 * LONGEST))
 
 
