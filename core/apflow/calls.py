@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
+from apflow.references import CONTAINERS
 from apflow.structuring import DoesNotFit, Misfit, structurer
 from apflow.threads import in_thread
 from apflow_hookspecs import ExecutableTask, FunctionExecutor, TaskContext
@@ -80,7 +81,11 @@ class Call:
         """
         return raw if self._params is None else self._params(dict(raw))
 
-    def misfits(self, inputs: Mapping[str, Any], provided: frozenset[str]) -> Iterator[Misfit]:
+    def missing(self, inputs: Mapping[str, Any]) -> frozenset[str]:
+        """Names of the inputs that it needs besides these."""
+        return self._required - inputs.keys()
+
+    def misfits(self, inputs: Mapping[str, Any], provided: frozenset[str]) -> list[Misfit]:
         """What is wrong with the inputs of a task, as far as they are known before it runs.
 
         Args:
@@ -88,19 +93,20 @@ class Call:
             provided: Names that the results of its dependencies may fill.
         """
         if not isinstance(self.executor, FunctionExecutor):
-            return
-        for name in sorted(self._required - inputs.keys() - provided):
-            yield Misfit(f".{name}", "is missing", None)
+            return []
+        found = [Misfit(f".{name}", "is missing", None) for name in sorted(self.missing(inputs) - provided)]
         for name, value in inputs.items():
             check = self._structurers.get(name)
             if check is None:
                 if self.accepts is not None:
-                    yield Misfit(f".{name}", f"{self.executor.id} takes no such input; it takes {self._known()}", value)
+                    rule = f"{self.executor.id} takes no such input; it takes {self._known()}"
+                    found.append(Misfit(f".{name}", rule, value))
             elif not _holds_reference(value):
                 try:
                     check(value)
                 except DoesNotFit as error:
-                    yield from (Misfit(f".{name}{m.path}", m.rule, m.value) for m in error.misfits)
+                    found += (Misfit(f".{name}{m.path}", m.rule, m.value) for m in error.misfits)
+        return found
 
     def _known(self) -> str:
         return ", ".join(sorted(self.accepts or ())) or "none"
@@ -118,8 +124,8 @@ class Call:
                 arguments[name] = value
             else:
                 raise TaskFailed(f"{self.executor.id} takes no input {name!r}; it takes {self._known()}", error="bad_input")
-        if missing := self._required - arguments.keys():
-            raise TaskFailed(f"input {min(missing)!r} is missing", error="bad_input")
+        if not self._required <= arguments.keys():
+            raise TaskFailed(f"input {min(self._required - arguments.keys())!r} is missing", error="bad_input")
         return arguments
 
 
@@ -157,6 +163,8 @@ class Calls(Mapping[str, Call]):
 
 
 def _holds_reference(value: Any) -> bool:
+    if not isinstance(value, CONTAINERS):
+        return False
     open_values = [value]
     while open_values:
         value = open_values.pop()

@@ -12,6 +12,8 @@ from apflow.structuring import DoesNotFit, Misfit
 from apflow_hookspecs import ExecutableTask, Problem, Task, TaskTree
 from apflow_hookspecs.errors import ExecutorNotFound
 
+NONE: frozenset[str] = frozenset()
+
 
 class Checks:
     """The checks of one host.
@@ -36,7 +38,7 @@ class Checks:
 
     def _inputs(self, task: Task, executor: str, tree: TaskTree) -> Iterator[Problem]:
         call = self._calls[executor]
-        provided = frozenset(tree[dependency.task_id].key for dependency in task.dependencies)
+        provided = frozenset(tree[d.task_id].key for d in task.dependencies) if call.missing(task.inputs) else NONE
         for misfit in call.misfits(task.inputs, provided):
             # What is missing a hook may still add.
             if not (misfit.rule == "is missing" and self._host.gates_execution):

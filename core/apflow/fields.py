@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import define, field
 
-from apflow.values import BadValue, checked
+from apflow.values import BadValue, checked, text
 from apflow_hookspecs import EMPTY, Problem
 
 ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -83,7 +83,7 @@ class Reader:
     def read(self, n: int, raw: Any) -> Written:
         """The task of one object; what does not fit is left out, and told in `problems`."""
         written = Written(n)
-        if not isinstance(raw, Mapping):
+        if type(raw) is not dict and not isinstance(raw, Mapping):
             self.problems.append(Problem("must be an object", task=f"#{n}", field="task", value=raw))
             written.broken = frozenset(CHECKS)
             return written
@@ -128,10 +128,9 @@ class Reader:
     @staticmethod
     def _settle_executor(written: Written) -> None:
         fields = written.fields
-        legacy = fields.pop("_params_executor", None) or fields.pop("_schemas_method", None)
-        fields.pop("_schemas_method", None)
-        if legacy is not None:
-            fields.setdefault("executor", legacy)
+        if "_params_executor" in fields or "_schemas_method" in fields:
+            of_params, of_schemas = fields.pop("_params_executor", None), fields.pop("_schemas_method", None)
+            fields.setdefault("executor", of_params or of_schemas)
 
 
 def _unknown(name: Any) -> Rule:
@@ -153,7 +152,7 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise Rule("must be text")
     try:
-        return str(checked(value))
+        return text(value)
     except BadValue as bad:
         raise Rule(bad.rule) from None
 
@@ -165,10 +164,10 @@ def _identifier(_: Reader, written: Written, name: str, value: Any) -> None:
 
 
 def _name(_: Reader, written: Written, name: str, value: Any) -> None:
-    text = _text(value)
-    if not 1 <= len(text) <= MAX_NAME:
-        raise Rule(f"must have 1 to {MAX_NAME} characters, and has {len(text):,}")
-    setattr(written, name, text)
+    given = _text(value)
+    if not 1 <= len(given) <= MAX_NAME:
+        raise Rule(f"must have 1 to {MAX_NAME} characters, and has {len(given):,}")
+    setattr(written, name, given)
 
 
 def _parent(_: Reader, written: Written, __: str, value: Any) -> None:
@@ -176,21 +175,21 @@ def _parent(_: Reader, written: Written, __: str, value: Any) -> None:
 
 
 def _owner(_: Reader, written: Written, name: str, value: Any) -> None:
-    text = _text(value)
-    if not 1 <= len(text) <= MAX_NAME:
+    given = _text(value)
+    if not 1 <= len(given) <= MAX_NAME:
         raise Rule(f"must have 1 to {MAX_NAME} characters")
-    written.fields[name] = text
+    written.fields[name] = given
 
 
 def _executor(_: Reader, written: Written, name: str, value: Any) -> None:
-    text = _text(value)
-    if not text:
+    given = _text(value)
+    if not given:
         raise Rule("must name an executor; leave it out for a group")
-    written.fields[name] = text
+    written.fields[name] = given
 
 
 def _object(reader: Reader, written: Written, name: str, value: Any) -> None:
-    if not isinstance(value, Mapping):
+    if type(value) is not dict and not isinstance(value, Mapping):  # an abstract class is slow to ask
         raise Rule("must be an object")
     if not value:
         return
@@ -231,19 +230,17 @@ def _lift(written: Written, name: str, inner: str, to: str) -> None:
 
 
 def _dependencies(reader: Reader, written: Written, _: str, value: Any) -> None:
-    if not isinstance(value, list | tuple):
+    if not isinstance(value, (list, tuple)):
         raise Rule("must be an array")
     for index, entry in enumerate(value):
         try:
-            ref, required = _dependency(reader, entry)
+            ref, required = (_text(entry), True) if isinstance(entry, str) else _dependency(reader, entry)
         except Rule as rule:
             raise Rule(str(rule), f".{index}{rule.path}") from None
         written.dependencies[ref] = written.dependencies.get(ref, False) or required
 
 
 def _dependency(reader: Reader, entry: Any) -> tuple[str, bool]:
-    if isinstance(entry, str):
-        return _text(entry), True
     if not isinstance(entry, Mapping):
         raise Rule('must be a task\'s id or name, or {"id": …, "required": true}')
     for name in entry:

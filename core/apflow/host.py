@@ -183,6 +183,8 @@ class Host:
     async def validate_task(self, task: Task, executor: ExecutableTask | None, tree: TaskTree) -> list[Problem]:
         """`apflow_validate_task`: what plugins have against a task. A validator that fails has something against it."""
         problems = await self._problems("apflow_validate_task", task, executor, tree)
+        if not problems:
+            return problems
         return [problem if problem.task is not None else evolve(problem, task=task.key) for problem in problems]
 
     async def validate_tree(self, tree: TaskTree) -> list[Problem]:
@@ -264,7 +266,7 @@ class Host:
             try:
                 # Per task and validator, so a plain function costs its call and nothing else.
                 found = implementation.call(*arguments)
-                if found is None or found == ():
+                if found in (None, [], ()):
                     continue
                 if hasattr(found, "__await__"):
                     found = await in_time(found, self._timeout)

@@ -51,7 +51,7 @@ def gather(task: Task, needed: Mapping[int, bool], outcomes: Outcomes, call: Cal
     look_up = partial(_look_up, needed, outcomes)
     inputs: dict[str, Any] = references.resolve(task.inputs, look_up) if task.inputs else {}
     accepts = None if call is None else call.accepts
-    if needed and (accepts is None or accepts - inputs.keys()):
+    if needed and (accepts is None or not accepts <= inputs.keys()):
         referred = {outcomes.number(found.key) for found in references.find(task.inputs)} if task.inputs else ()
         for n in needed:
             key = outcomes.key(n)

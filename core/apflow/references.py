@@ -15,6 +15,8 @@ from attrs import frozen
 from apflow_hookspecs import Json
 
 FROM, PATH, LITERAL = "$from", "path", "$literal"
+CONTAINERS = (dict, list)
+"""What a reference can be, or stand in, in checked JSON."""
 INDEX = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
@@ -39,10 +41,10 @@ class Reference:
 
 def find(inputs: Mapping[str, Any]) -> Iterator[Reference]:
     """The references in a task's inputs, which are checked JSON."""
-    if FROM in inputs or inputs.keys() == {LITERAL}:
+    if FROM in inputs or (LITERAL in inputs and len(inputs) == 1):
         yield Reference("inputs", dict(inputs), inputs.get(FROM), rule="inputs are given by name; put the reference under one")
         return
-    open_values: list[tuple[str, Any]] = [(f"inputs.{name}", value) for name, value in inputs.items()]
+    open_values = [(f"inputs.{name}", value) for name, value in inputs.items() if isinstance(value, CONTAINERS)]
     while open_values:
         field, value = open_values.pop()
         if isinstance(value, list):
@@ -70,13 +72,13 @@ def resolve(value: Any, look_up: Callable[[str, str], Json]) -> Any:
     """A copy of checked inputs with every reference replaced by `look_up(key, path)`. Their depth is bounded; so is this."""
     if isinstance(value, list):
         return [resolve(item, look_up) for item in value]
-    if isinstance(value, Mapping):
-        if FROM in value:
-            return look_up(value[FROM], value.get(PATH, ""))
-        if value.keys() == {LITERAL}:
-            return value[LITERAL]
-        return {name: resolve(item, look_up) for name, item in value.items()}
-    return value
+    if not isinstance(value, dict):
+        return value
+    if FROM in value:
+        return look_up(value[FROM], value.get(PATH, ""))
+    if LITERAL in value and len(value) == 1:
+        return value[LITERAL]
+    return {name: resolve(item, look_up) if isinstance(item, CONTAINERS) else item for name, item in value.items()}
 
 
 def point(value: Json, path: str) -> Json:

@@ -15,6 +15,7 @@ from typing import Any
 
 from apflow.calls import Call, Calls, bad_input
 from apflow.config import Settings
+from apflow.deadlines import Deadlines
 from apflow.host import Host
 from apflow.inputs import gather
 from apflow.journal import Journal
@@ -36,13 +37,15 @@ STOPPED = {"timeout": "it ran out of time", "cancelled": "it was cancelled"}
 class Attempt:
     """A task that is executing."""
 
-    __slots__ = ("abandoned", "context", "handle", "live", "n", "reason", "reported_at", "timer")
+    __slots__ = ("abandoned", "context", "handle", "live", "n", "reason", "reported_at", "timeout", "timer")
 
-    def __init__(self, live: LiveTree, n: int) -> None:
+    def __init__(self, live: LiveTree, n: int, timeout: float) -> None:
         self.live = live
         self.n = n
+        self.timeout = timeout
         self.handle: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
+        """Runs while it is being stopped: its grace."""
         self.reason: str | None = None
         """Why it is being stopped: `timeout`, `cancelled`."""
         self.context: TaskContext | None = None
@@ -72,23 +75,22 @@ class Runner:
         self._policies = Policies(host, settings)
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
+        self._deadlines = Deadlines[Attempt](partial(self.stop, reason="timeout"))
         self._stoppers: set[asyncio.Task[None]] = set()
 
     def start(self, live: LiveTree, n: int) -> None:
         """Begin an attempt of a claimed task."""
-        attempt = Attempt(live, n)
+        attempt = Attempt(live, n, live.tasks[n].timeout or self._settings.timeout)
         live.running[n] = attempt
         attempt.handle = self._loop.create_task(self._run(attempt))
-        timeout = live.tasks[n].timeout or self._settings.timeout
-        attempt.timer = self._loop.call_later(timeout, self.stop, attempt, "timeout")
+        self._deadlines.add(attempt, attempt.timeout)
 
     def stop(self, attempt: Attempt, reason: str) -> None:
         """Have an attempt end: it is cancelled, gets its grace, and is abandoned after that."""
         if attempt.reason is not None or attempt.live.running.get(attempt.n) is not attempt:
             return
         attempt.reason = reason
-        if attempt.timer is not None:
-            attempt.timer.cancel()
+        self._deadlines.remove(attempt, attempt.timeout)
         stopper = self._loop.create_task(self._cancel(attempt))
         self._stoppers.add(stopper)
         stopper.add_done_callback(self._stoppers.discard)
@@ -111,6 +113,10 @@ class Runner:
                 handles.append(attempt.handle)
         if handles:
             await asyncio.wait(handles, timeout=self._settings.cancel_grace)
+
+    def close(self) -> None:
+        """Let no deadline outlive the engine."""
+        self._deadlines.close()
 
     async def _cancel(self, attempt: Attempt) -> None:
         task = attempt.live.tasks[attempt.n]
@@ -202,6 +208,7 @@ class Runner:
             return False
         del attempt.live.running[attempt.n]
         attempt.live.cancelling.discard(attempt.n)
+        self._deadlines.remove(attempt, attempt.timeout)
         if attempt.timer is not None:
             attempt.timer.cancel()
         return True

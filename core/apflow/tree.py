@@ -17,7 +17,7 @@ from attrs import frozen
 
 from apflow import references
 from apflow.fields import Reader, Written
-from apflow.plan import Plan, index
+from apflow.plan import AMBIGUOUS, Plan, index
 from apflow.schedule import COMPLETED, Course, Schedule
 from apflow_hookspecs import Dependency, Problem, Task, TaskTree
 from apflow_hookspecs.errors import CircularDependency, InvalidDependency, InvalidParent, InvalidTree
@@ -27,6 +27,11 @@ MAX_SHOWN = 20
 
 UNKNOWN = -2
 """Stands for the number of a parent, or of a task referred to, that is not there; -1 is no parent."""
+RULES = {
+    UNKNOWN: "no task of the array has this id or name",
+    AMBIGUOUS: "several tasks of the array have this name; refer to one by its id",
+}
+"""What a reference breaks that leads to no task."""
 
 
 @frozen
@@ -96,6 +101,8 @@ class _Builder:
         self.ids = self._ids(fresh=fresh_ids)
         self.keys = self._keys()
         self.refs = index((w.id, w.key, w.name) for w in self.written)
+        self.shared: tuple[dict[str, Dependency], dict[str, Dependency]] = {}, {}
+        """The optional and the required dependencies by reference: one object for all tasks that share it."""
 
     def draft(self, user_id: str | None, origin: Literal["local", "remote"]) -> Draft:
         parents = [self._parent(w) for w in self.written]
@@ -130,8 +137,8 @@ class _Builder:
         return taken
 
     def _ids(self, *, fresh: bool) -> list[str]:
-        new = _new_ids(len(self.written))
-        return new if fresh else [w.id or made for w, made in zip(self.written, new, strict=True)]
+        new = iter(_new_ids(len(self.written) if fresh else sum(w.id is None for w in self.written)))
+        return [next(new) if fresh or w.id is None else w.id for w in self.written]
 
     def _keys(self) -> list[str]:
         """The author's key or id, else the name where nothing else of the tree bears it, else the id."""
@@ -141,40 +148,40 @@ class _Builder:
             for w, made in zip(self.written, self.ids, strict=True)
         ]
 
-    def _resolve(self, ref: str) -> tuple[int, str]:
-        """The number behind a reference; below nought, with the rule that it breaks, where there is none."""
-        n = self.refs.get(ref)
-        if n is None:
-            return UNKNOWN, "no task of the array has this id or name"
-        return n, "several tasks of the array have this name; refer to one by its id"
-
     def _parent(self, w: Written) -> int:
         if w.parent_id is None:
             return UNKNOWN if "parent_id" in w.broken else -1
-        n, rule = self._resolve(w.parent_id)
+        n = self.refs.get(w.parent_id, UNKNOWN)
         if n < 0:
-            self._problem(rule, w, "parent_id", w.parent_id, InvalidParent.code)
+            self._problem(RULES[n], w, "parent_id", w.parent_id, InvalidParent.code)
             return UNKNOWN
         return n
 
     def _needed(self, w: Written) -> dict[int, bool]:
         """What a task waits for: its dependencies, and whom its inputs refer to."""
-        needed: dict[int, bool] = {}
+        refs, needed, named = self.refs, dict[int, bool](), dict[int, str]()
         for ref, required in w.dependencies.items():
-            n, rule = self._resolve(ref)
+            n = refs.get(ref, UNKNOWN)
             if n < 0:
-                self._problem(rule, w, "dependencies", ref, InvalidDependency.code)
+                self._problem(RULES[n], w, "dependencies", ref, InvalidDependency.code)
             else:
                 needed[n] = needed.get(n, False) or required
+                named.setdefault(n, ref)
+        if named:
+            w.fields["dependencies"] = tuple([self._dependency(n, ref, needed[n]) for n, ref in named.items()])
         inputs = w.fields.get("inputs")
         for reference in references.find(inputs) if inputs else ():
-            n, rule = (UNKNOWN, reference.rule) if reference.rule else self._resolve(reference.key)
+            n = UNKNOWN if reference.rule else refs.get(reference.key, UNKNOWN)
             if n < 0:
-                self._problem(rule, w, reference.field, reference.key, InvalidDependency.code)
+                self._problem(reference.rule or RULES[n], w, reference.field, reference.key, InvalidDependency.code)
             else:
                 reference.written[references.FROM] = self.keys[n]  # which stays, whatever becomes of ids and names
                 needed.setdefault(n, True)
         return needed
+
+    def _dependency(self, n: int, ref: str, required: bool) -> Dependency:  # noqa: FBT001 - a dependency's own field
+        shared = self.shared[required]
+        return shared.get(ref) or shared.setdefault(ref, Dependency(self.ids[n], ref, required))
 
     def _check_shape(self, parents: list[int]) -> list[int]:
         """Exactly one root, and every task under it."""
@@ -253,13 +260,6 @@ class _Builder:
             n = w.n
             key = keys[n]
             parent = parents[n]
-            if w.dependencies:
-                named: dict[int, str] = {}
-                for ref in w.dependencies:
-                    named.setdefault(self.refs.get(ref, UNKNOWN), ref)
-                w.fields["dependencies"] = tuple(
-                    Dependency(ids[m], ref, plan.dependencies[n][m]) for m, ref in named.items() if m >= 0
-                )
             yield Task(
                 n=n, id=ids[n], key=key, name=w.name or key, parent_id=None if parent < 0 else ids[parent],
                 tree_id=tree_id, user_id=owner, created_at=now, updated_at=now, **w.fields,
@@ -268,6 +268,8 @@ class _Builder:
 
 def _islands(parents: list[int]) -> Iterator[list[int]]:
     """Circles of parents: each yields its members once."""
+    if all(parent < n for n, parent in enumerate(parents)):
+        return
     seen = bytearray(len(parents))
     for start in range(len(parents)):
         path, n = [], start

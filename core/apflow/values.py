@@ -18,6 +18,7 @@ MAX_DEPTH = 64
 MAX_PARTS = 10_000_000
 """How many entries a value may have, in all: one that holds the same part again and again can be larger than it looks."""
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
+_CONTAINERS = (dict, list, tuple)
 
 encode = msgspec.json.Encoder().encode
 """A value that passed `checked`, as UTF-8 bytes."""
@@ -85,7 +86,7 @@ def _copied(source: Any, place: _Place, depth: int, open_containers: list[_Open]
             _check_name(name, place)
         if item is None or item is True or item is False:
             copy[name] = item
-        elif isinstance(item, dict | list | tuple):
+        elif isinstance(item, _CONTAINERS):
             copy[name] = None  # holds its place in the order
             open_containers.append((item, copy, name, (place, name), depth + 1))
         else:
@@ -97,12 +98,12 @@ def _check_name(name: Any, place: _Place) -> None:
     if not isinstance(name, str):
         raise BadValue(_pointer(place), f"the name {name!r} must be text")
     if not name.isascii() or "\0" in name:
-        _text(name, (place, name))
+        text(name, (place, name))
 
 
 def _scalar(value: Any, place: _Place) -> Json:
     if isinstance(value, str):
-        return _text(value, place)
+        return text(value, place)
     if isinstance(value, int):
         if not _INT_MIN <= value <= _INT_MAX:
             raise BadValue(_pointer(place), "an integer must fit into 64 bits")
@@ -115,16 +116,21 @@ def _scalar(value: Any, place: _Place) -> Json:
     raise BadValue(_pointer(place), f"must be JSON, and is of type {kind.__module__}.{kind.__qualname__}")
 
 
-def _text(value: str, place: _Place) -> str:
-    text = value if type(value) is str else str.__str__(value)
-    if "\0" in text:
+def text(value: str, place: _Place = None) -> str:
+    """A text that can be stored.
+
+    Raises:
+        BadValue: It holds NUL or a lone surrogate.
+    """
+    plain = value if type(value) is str else str.__str__(value)
+    if "\0" in plain:
         raise BadValue(_pointer(place), "text must not hold the character NUL")
-    if not text.isascii():
+    if not plain.isascii():
         try:
-            text.encode()
+            plain.encode()
         except UnicodeEncodeError:
             raise BadValue(_pointer(place), "text must not hold a lone surrogate") from None
-    return text
+    return plain
 
 
 def _pointer(place: _Place) -> str:
