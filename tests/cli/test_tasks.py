@@ -6,8 +6,7 @@ import json
 import shutil
 
 import pytest
-
-from .conftest import Program
+from programs import Program
 
 TREE = [
     {"id": "root", "name": "日本 all", "user_id": "ada"},

@@ -10,7 +10,7 @@ import click
 from apflow.cli.output import print_json, print_lines, say
 from apflow.cli.session import Session, shared_options
 from apflow.cli.summary import summary
-from apflow.cli.text import escaped
+from apflow.cli.text import escaped, plural
 from apflow_hookspecs import Caller, Json
 from apflow_hookspecs.errors import InvalidTransition
 
@@ -28,11 +28,14 @@ def resume(ctx: click.Context, task_id: str | None) -> None:
     Exit code 0 when all of it completed or there is nothing to go on with, 1 when it did not complete, 130 when interrupted.
     """
     from apflow.cli.running import Pursuit, flat, plain  # noqa: PLC0415 - loads what runs trees
+    from apflow.remote import RemoteEngine  # noqa: PLC0415 - likewise
 
     session: Session = ctx.obj
 
     async def begin(engine: Operations) -> list[Json]:
         roots = await _resumed(engine, task_id)
+        if roots and isinstance(engine, RemoteEngine):
+            say(f"process {engine.pid} runs {plural(len(roots), 'tree')} that {'is' if len(roots) == 1 else 'are'} shown here")
         return [await flat(engine, root["id"]) for root in roots]
 
     def end(trees: Sequence[Json]) -> None:
