@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from apflow_hookspecs import ApflowError, Caller, Event, Json, Problem, as_instant, errors
-from apflow_hookspecs.errors import StorageOwned
+from apflow_hookspecs.errors import StorageOwned, TooLarge
 
 MAX_LINE = 256 * 1024 * 1024
 GREETING = 10.0
@@ -43,6 +43,7 @@ class RemoteEngine:
         Raises:
             ApflowError: What the operation refuses.
             ConnectionLost: The owner is gone.
+            TooLarge: The request has more bytes than an owner takes.
         """
         async for answer in self._request(operation, params):
             if "method" not in answer:
@@ -67,8 +68,10 @@ class RemoteEngine:
             raise ConnectionLost
         self._waiting[request_id] = answers
         try:
-            request = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
-            self._writer.write(json.dumps(request).encode() + b"\n")
+            request = json.dumps({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}).encode()
+            if len(request) >= MAX_LINE:
+                raise TooLarge(f"the request has {len(request):,} bytes, and another process takes less than {MAX_LINE:,}")
+            self._writer.write(request + b"\n")
             await self._writer.drain()
             while (answer := await answers.get()) is not None:
                 if "error" in answer:

@@ -72,6 +72,8 @@ class Endpoint:
         self.idle.clear()
         try:
             await client.serve(reader)
+        except asyncio.CancelledError:
+            pass  # this task ends here, and asyncio (before 3.12) complains of handlers that end as cancelled
         finally:
             del self._clients[task]
             if not self._clients:
