@@ -163,6 +163,18 @@ def test_watching_a_settled_tree_shows_its_events_and_ends(stored):
     assert [json.loads(line) for line in later] == events[-2:]
 
 
+def test_the_history_has_a_row_for_each_attempt(stored):
+    header, row = stored("tasks", "history", "b").out.splitlines()
+    assert header.split() == ["RUN", "ATTEMPT", "OUTCOME", "STARTED", "TOOK", "PLUGIN", "CAME", "TO"]
+    assert row.split()[:3] == ["1", "1", "failed"]
+    assert " s  apflow-probe 1.0  " in row
+    assert row.endswith(r"no\nway")
+    (attempt,) = stored("tasks", "history", "a", "--json").json["attempts"]
+    assert (attempt["outcome"], attempt["inputs"], attempt["result"]) == ("completed", {"value": "a"}, ["a"])
+    assert stored("tasks", "history", "a").out.splitlines()[1].endswith('["a"]')
+    assert len(stored("tasks", "history", "other").out.splitlines()) == 1
+
+
 def test_validate_tells_the_plan_or_every_problem(stored):
     good = stored("tasks", "validate", stored.file([{"id": "new", "executor": "echo"}]))
     assert (good.code, good.out) == (0, "valid: 1 task in 1 wave\n")
@@ -174,7 +186,7 @@ def test_validate_tells_the_plan_or_every_problem(stored):
     assert stored("tasks", "count", "--json").json["total"] == 5
 
 
-@pytest.mark.parametrize("command", ["get", "tree", "children", "execute", "cancel", "delete", "watch"])
+@pytest.mark.parametrize("command", ["get", "tree", "children", "execute", "cancel", "delete", "watch", "history"])
 def test_a_task_that_is_not_there_is_one_line(apflow, command):
     done = apflow("tasks", command, "no\x1b[2Jthing")
     assert done.code == 2

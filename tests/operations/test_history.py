@@ -7,6 +7,8 @@ from samples import add, boom, echo, group, task
 from apflow.testing import engine_of
 from apflow_hookspecs import Caller, Policy, Retry, TaskContext, executor, hookimpl
 
+from .conftest import PAIR
+
 LOCAL = Caller.local()
 
 
@@ -84,3 +86,9 @@ async def test_a_part_that_was_not_there_leaves_the_inputs_untold():
 
     assert attempt["inputs"] is None
     assert attempt["error"]["code"] == "reference_missing"
+
+
+async def test_a_tree_that_was_created_to_be_run_tells_its_plugins_too(call):
+    await call("tasks.execute", {"tasks": PAIR, "wait": 60})
+    (attempt,) = (await call("tasks.history", {"task_id": "leaf"}))["attempts"]
+    assert attempt["plugin"] == "doors"

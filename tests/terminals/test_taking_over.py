@@ -23,6 +23,11 @@ def test_after_a_kill_the_next_command_recovers_and_says_so_and_resume_finishes(
     running.until("a started")
     running.until("b started")
     kill(running)
+    seen = terminals("doctor")
+    assert (seen.code, seen.out.splitlines()[-1]) == (
+        0,
+        "warning  storage: 1 tree is not finished, and nobody runs it; `apflow resume` goes on with it",
+    )
     listed = terminals("tasks", "list")
     assert listed.code == 0
     assert listed.err == (

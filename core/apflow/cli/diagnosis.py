@@ -59,7 +59,8 @@ async def findings(session: Session) -> list[Finding]:
         return [*found, *(Finding("error", "configuration", line) for line in lines)]
     found.extend(_plugins(session))
     try:
-        found.extend([finding async for finding in _storage(session)])
+        async for finding in _storage(session):
+            found.append(finding)  # noqa: PERF401 - what was found before an error stays
     except StorageUnavailable as error:
         found.append(Finding("error", "storage", error.message))
     except ConfigError as error:
@@ -184,6 +185,7 @@ async def _owner(session: Session) -> Finding | None:
 
 def _left(unfinished: int) -> Finding:
     if unfinished:
-        text = f"{plural(unfinished, 'tree')} not finished, and nobody runs them; `apflow resume` goes on with them"
-        return Finding("warning", "storage", text)
+        are, them = ("is", "it") if unfinished == 1 else ("are", "them")
+        left = f"{plural(unfinished, 'tree')} {are} not finished, and nobody runs {them}"
+        return Finding("warning", "storage", f"{left}; `apflow resume` goes on with {them}")
     return Finding("ok", "storage", "can be written; no process has it open")

@@ -145,8 +145,8 @@ async def _plugins(storage: Storage, tree: TaskTree, run: int) -> Mapping[str, s
             low = middle + 1
         else:
             high = middle
-    started = await storage.events(tree.id, low, 1)
-    plugins: Mapping[str, str] = (started[0].data or {}).get("plugins", {}) if started else {}
+    first = await storage.events(tree.id, low, 2)  # a tree that was created to be run begins with its creation
+    plugins: Mapping[str, str] = next(((event.data or {})["plugins"] for event in first if event.type == "tree_started"), {})
     return plugins
 
 
