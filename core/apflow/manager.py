@@ -110,7 +110,7 @@ class TaskManager:
         if live is None:
             if all(task.status.settled for task in tree):
                 return _under(tree, tree[task_id])
-            live = await self._keeper.own(tree, ())
+            live = await self._keeper.own(tree, () if tree.requested_at is None else None)
             self._keeper.schedule.add(live, live.tasks)
             self._keeper.schedule.remove(live)  # it is not to run: only what is cancelled moves
             self._keeper.transitions.ended.append(live)

@@ -217,6 +217,8 @@ class Transitions:
         known = self.change(live).tree.get("status", live.tree.status)
         if live.over or (live.open and status == known):
             return
+        if live.tree.requested_at is None and states.HELD in live.state:
+            return  # a part of it was cancelled, and the rest can still be asked to run
         self.change(live).tree.update(status=status, status_at=at)
         if not live.open:
             live.over = True
