@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import signal
+import socket
+import threading
+from contextlib import suppress
 
 import pytest
 
@@ -164,6 +169,42 @@ def test_an_owner_that_does_not_answer_is_named(terminals, long):
     assert done.code == 4
     assert f"process {long.pid}" in done.err
     assert len(done.err.splitlines()) == 1
+
+
+@pytest.fixture
+def vanishing(terminals):
+    """What is asked of an owner that goes away instead of answering, as one that is killed at that moment."""
+    asked, path = [], str(terminals.folder / "vanishing")
+
+    def serve(server):
+        with suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with connection, connection.makefile("rwb") as stream:
+                    stream.write(b'{"method": "hello", "params": {"pid": 1}}\n')
+                    stream.flush()
+                    asked.append(json.loads(stream.readline())["method"])
+
+    with (terminals.folder / "flow.db.lock").open("w") as lock, socket.socket(socket.AF_UNIX) as server:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(f"{os.getpid()}\n{path}")
+        lock.flush()
+        server.bind(path)
+        server.listen()
+        threading.Thread(target=serve, args=[server], daemon=True).start()
+        yield asked
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_change_that_was_not_acknowledged_is_not_made_twice(terminals, vanishing):
+    tree = terminals.tree("tree", terminals.task("a", "note"))
+    for command in (["run", tree], ["tasks", "create", tree], ["tasks", "cancel", "tree"]):
+        done = terminals(*command)
+        assert (done.code, done.err) == (
+            4,
+            "error: the process that owns the storage ended before it answered; see what is done\n",
+        )
+    assert vanishing == ["tasks.create", "tasks.create", "tasks.cancel"]
 
 
 def test_a_backup_is_made_while_the_run_goes_on(terminals, long):

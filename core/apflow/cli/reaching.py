@@ -170,7 +170,7 @@ async def _as_coroutine(work: Awaitable[R]) -> R:
 async def _worked(engine: Engine, job: Job[R]) -> R:
     """A job's result, once nobody else needs the engine either."""
     result = await job.work(engine)
-    others = len(engine.manager.running())
+    others = sum(tree.status != "waiting" for tree in engine.manager.running())
     if others:
         say(f"done; {plural(others, 'tree')} of other commands {_is(others)} still run here, and {_is(others)} waited for")
     await engine.linger()
