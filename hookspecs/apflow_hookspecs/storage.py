@@ -181,7 +181,7 @@ class Storage(Protocol):
     """Where trees, their events and the plugins' records are kept. Every failure to reach it is a `StorageUnavailable`."""
 
     endpoint: str | None
-    """Path of the Unix socket on which its owner serves the operations; None where nobody else can reach it or it has no owner."""
+    """Path of the Unix socket on which its owner serves the operations; None where there is none."""
 
     async def commit(self, batch: Batch) -> Committed:
         """Write a batch whole or not at all; when it returns, the batch is durable as the storage was configured."""

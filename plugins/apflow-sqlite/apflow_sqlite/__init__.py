@@ -13,6 +13,7 @@ async def open_sqlite(url: str, options: StorageOptions) -> Storage:
     Raises:
         ConfigError: The URL, or the section of the configuration.
         StorageOwned: Another process has it open for writing.
+        StorageBroken: Somebody has to mend it: it is damaged, another program's, newer, or on a network filesystem.
         StorageUnavailable: Any other reason; the message names the file and what to do.
     """
     from apflow_sqlite.storage import SqliteStorage  # noqa: PLC0415 - a start that opens no file need not load it

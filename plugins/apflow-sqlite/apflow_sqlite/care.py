@@ -1,15 +1,19 @@
-"""What is done with a file as a whole: opening, checking, describing and copying it."""
+"""What is done with a file as a whole: opening, checking and describing it."""
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from apflow_hookspecs import Json, errors
 from apflow_sqlite import schema, sql
-from apflow_sqlite.failures import unavailable
+from apflow_sqlite.connection import connect
+
+NEEDED = (3, 37, 0)
+"""Strict tables."""
+ADVISED = (3, 51, 3)
+"""The WAL-reset bug is mended (https://www.sqlite.org/wal.html)."""
 
 _CHECKED_UP_TO = 1 << 30
 
@@ -17,26 +21,50 @@ _CHECKED_UP_TO = 1 << 30
 _SETTINGS = ("journal_size_limit = 67108864", "cache_size = -65536", "temp_store = MEMORY")
 
 
-def inspect(connection: sqlite3.Connection, path: Path, check: str) -> None:
-    """Raise unless the file can be used, having looked it through as the option `check` says; it is not changed.
+def inspect(connection: sqlite3.Connection, path: Path, check: str) -> int:
+    """Look a file through as the option `check` says, without changing it.
+
+    Returns:
+        The version of its schema.
 
     Raises:
-        StorageUnavailable: It is another program's, newer, or damaged.
+        StorageBroken: It is another program's, newer, or damaged.
     """
-    schema.refuse_foreign(connection, path, len(schema.steps()))
+    latest = len(schema.steps())
+    schema.refuse_foreign(connection, path, latest)
     if check == "always" or (check == "auto" and path.stat().st_size < _CHECKED_UP_TO):
         schema.refuse_damaged(connection, path)
+    found = schema.version(connection)
+    if found == latest:
+        schema.refuse_incomplete(connection, path)
+    return found
 
 
-def prepare(connection: sqlite3.Connection, path: Path, synchronous: str) -> list[str]:
-    """Make the writing connection ready, and the schema up to date; the names of the steps taken."""
-    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    if mode != "wal":
-        rule = "has to lie on a local disk, where SQLite can keep a write-ahead log beside it"
-        raise errors.StorageUnavailable(f"{path}: {rule}")
-    for setting in (*_SETTINGS, f"synchronous = {synchronous}"):
-        connection.execute(f"PRAGMA {setting}")
-    return schema.migrate(connection, schema.steps())
+def refuse_old_sqlite() -> None:
+    """Raise unless SQLite knows what the schema needs.
+
+    Raises:
+        StorageBroken: It is too old.
+    """
+    if sqlite3.sqlite_version_info < NEEDED:
+        raise errors.StorageBroken(
+            f"SQLite {sqlite3.sqlite_version}: apflow-sqlite needs {'.'.join(map(str, NEEDED))} or newer; "
+            "use a Python that was built with one"
+        )
+
+
+def connect_writing(path: Path, synchronous: str) -> sqlite3.Connection:
+    """The connection that writes, with its settings."""
+    with ExitStack() as failing:
+        connection = failing.enter_context(closing(connect(path, "rw")))
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            rule = "has to lie on a local disk, where SQLite can keep a write-ahead log beside it"
+            raise errors.StorageBroken(f"{path}: {rule}")
+        for setting in (*_SETTINGS, f"synchronous = {synchronous}"):
+            connection.execute(f"PRAGMA {setting}")
+        failing.pop_all()
+    return connection
 
 
 def facts(connection: sqlite3.Connection, path: Path) -> dict[str, Json]:
@@ -47,8 +75,19 @@ def facts(connection: sqlite3.Connection, path: Path) -> dict[str, Json]:
         "schema": schema.version(connection),
         "size": path.stat().st_size + (log.stat().st_size if log.exists() else 0),
         "sqlite": sqlite3.sqlite_version,
+        "warnings": warnings(),
         **{table: connection.execute(count).fetchone()[0] for table, count in sql.TABLES.items()},
     }
+
+
+def warnings() -> list[Json]:
+    """What is to be said of this SQLite."""
+    if sqlite3.sqlite_version_info >= ADVISED:
+        return []
+    advised = ".".join(map(str, ADVISED))
+    fault = f"is older than {advised} and can damage a file that two connections write at the same instant"
+    advice = "apflow writes through one alone: let no other program write to the file"
+    return [f"SQLite {sqlite3.sqlite_version} {fault}; {advice}"]
 
 
 def findings(connection: sqlite3.Connection) -> list[str]:
@@ -59,23 +98,3 @@ def findings(connection: sqlite3.Connection) -> list[str]:
     except sqlite3.DatabaseError as error:
         return [str(error)]
     return broken + [f"{count} {text}" for text, count in counts.items() if count]
-
-
-def copy(connection: sqlite3.Connection, target: Path) -> None:
-    """Copy the database as it stands in one step; `target` appears when it is whole.
-
-    Raises:
-        StorageUnavailable: It is there already, or cannot be written.
-    """
-    target = target.absolute()
-    if target.exists():
-        raise errors.StorageUnavailable(f"{target}: is there already; name another file, or move this one away")
-    part = target.with_name(f"{target.name}.part")
-    try:
-        os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
-        with closing(sqlite3.connect(part)) as copied:
-            connection.backup(copied)
-        part.replace(target)
-    except (OSError, sqlite3.Error) as error:
-        part.unlink(missing_ok=True)
-        raise unavailable(target, error) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from apflow_hookspecs import errors
 
 _PREFIX = "sqlite:///"
-_READABLE = 64
+_READABLE = 4096
 
 
 def file_of(url: str) -> Path:
@@ -27,6 +28,18 @@ def file_of(url: str) -> Path:
     return Path(path).resolve()
 
 
+def refuse_other_kinds(path: Path) -> None:
+    """Raise where there is a folder, a device or a pipe instead of a file.
+
+    Raises:
+        StorageBroken: There is.
+    """
+    if path.is_dir():
+        raise errors.StorageBroken(f"{path}: is a folder; name a file")
+    if path.exists() and not path.is_file():
+        raise errors.StorageBroken(f"{path}: is neither a file nor missing; name a file")
+
+
 def create_folder(folder: Path) -> None:
     """Create a folder and those above it that are missing, for this user alone."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
@@ -35,21 +48,37 @@ def create_folder(folder: Path) -> None:
 
 
 def create_file(path: Path) -> None:
-    """Create a file for this user alone, unless it is there; SQLite gives the files beside it the same mode."""
+    """Create a file for this user alone, unless it is there; SQLite gives the files beside it the same mode.
+
+    Raises:
+        OSError: It cannot be created, or is there and this user may not write it, which SQLite would find too late.
+    """
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
+        # Not by opening it: to close it would end the locks of this process's connections.
+        if not may_write(path):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)) from None
         return
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    sync_folder(path.parent)
+
+
+def may_write(path: Path) -> bool:
+    """Whether this user may read and write a file or folder."""
+    return os.access(path, os.R_OK | os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a file's name survive a loss of power, like what stands in it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        # Its name has to survive a loss of power, like what will stand in it.
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 class FileLock:
-    """An exclusive lock on `<file>.lock`, which ends with the process; the lock file tells the owner's pid.
+    """An exclusive lock on `<file>.lock`, which ends with the process; the lock file tells the owner's pid and socket.
 
     Raises:
         StorageOwned: Another process has it.
@@ -59,15 +88,19 @@ class FileLock:
         self._descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.tell(None)
         except BlockingIOError:
-            owner = os.pread(self._descriptor, _READABLE, 0).decode("ascii", "replace").strip() or "unknown"
+            content = os.pread(self._descriptor, _READABLE, 0)
             self._close()
-            raise errors.StorageOwned(f"{path}: is in use by process {owner}; end that process, or name another file") from None
+            raise _owned(path, content) from None
         except OSError:
             self._close()
             raise
+
+    def tell(self, endpoint: str | None) -> None:
+        """Let others know this process, and where it can be spoken to."""
         os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode() + os.fsencode(endpoint or ""), 0)
 
     def release(self) -> None:
         """Let another process have it. The lock file stays: removing it could take it from under a new owner."""
@@ -78,3 +111,14 @@ class FileLock:
     def _close(self) -> None:
         os.close(self._descriptor)
         self._descriptor = -1
+
+
+def _owned(path: Path, content: bytes) -> errors.StorageOwned:
+    # An owner that has the lock since this instant may not have told yet.
+    pid, _, endpoint = content.partition(b"\n")
+    owner = int(pid) if pid.isdigit() else None
+    return errors.StorageOwned(
+        f"{path}: is in use by process {owner or 'unknown'}; end that process, or name another file",
+        pid=owner,
+        endpoint=os.fsdecode(endpoint) or None,
+    )

@@ -21,10 +21,12 @@ class Options:
     Args:
         check: Whether the file is looked through before it is used: `auto` up to 1 GiB, `always`, `never`.
         readers: Connections that read side by side, from 1.
+        force: Whether a network filesystem will do.
     """
 
     check: str = "auto"
     readers: Any = 2
+    force: Any = False
 
     @classmethod
     def of(cls, section: Mapping[str, Any]) -> Options:
@@ -40,6 +42,8 @@ class Options:
             raise errors.ConfigError(f"sqlite.check = {errors.shortened(options.check)}: has to be one of {', '.join(CHECKS)}")
         if not isinstance(options.readers, int) or options.readers < 1:
             raise errors.ConfigError(f"sqlite.readers = {errors.shortened(options.readers)}: has to be a number from 1")
+        if not isinstance(options.force, bool):
+            raise errors.ConfigError(f"sqlite.force = {errors.shortened(options.force)}: has to be true or false")
         return options
 
 

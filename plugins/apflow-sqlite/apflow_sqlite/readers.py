@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from apflow_hookspecs import errors
-from apflow_sqlite.connection import Line
+from apflow_sqlite.connection import Line, connect
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -22,8 +24,8 @@ class Readers:
         self.path = path
         self._mode = mode
         self._free = asyncio.Semaphore(size)
-        self._idle: list[Line] = []
-        self._lines: list[Line] = []
+        self._idle: list[Line[sqlite3.Connection]] = []
+        self._lines: list[Line[sqlite3.Connection]] = []
         self._closed = False
 
     async def run(self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **options: P.kwargs) -> T:
@@ -35,18 +37,19 @@ class Readers:
             finally:
                 self._idle.append(line)
 
-    async def _opened(self) -> Line:
+    async def _opened(self) -> Line[sqlite3.Connection]:
         if self._closed:
-            raise errors.StorageUnavailable(f"{self.path}: is closed")
-        line = await Line.open(self.path, self._mode)
+            raise errors.StorageBroken(f"{self.path}: is closed")
+        line = await Line.open(self.path, partial(connect, self.path, self._mode))
         self._lines.append(line)
         return line
 
     async def close(self) -> None:
         """Disconnect them all, once what they read is read."""
         self._closed = True
-        while self._lines:
-            await self._lines.pop().close()
+        async with AsyncExitStack() as closing:
+            while self._lines:
+                closing.push_async_callback(self._lines.pop().close)
 
 
 def _snapshot(connection: sqlite3.Connection, read: Callable[[], T]) -> T:
@@ -54,4 +57,6 @@ def _snapshot(connection: sqlite3.Connection, read: Callable[[], T]) -> T:
     try:
         return read()
     finally:
-        connection.execute("ROLLBACK")
+        # After some errors SQLite has ended it.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")

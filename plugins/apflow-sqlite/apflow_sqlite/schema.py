@@ -16,6 +16,9 @@ APPLICATION_ID = 0x61706677
 """`apfw` in the file's header, by which a file is known to be ours (https://www.sqlite.org/fileformat.html#application_id)."""
 
 
+TABLES = frozenset({"attempts", "deleted_tasks", "events", "records", "tasks", "trees"})
+
+
 @frozen
 class Step:
     """One step: its number, from 1 without gaps, is the version that it leads to."""
@@ -44,27 +47,38 @@ def refuse_foreign(connection: sqlite3.Connection, path: Path, latest: int) -> N
     """Raise unless the file is ours, or empty, and not from a newer version.
 
     Raises:
-        StorageUnavailable: It is another program's, or newer.
+        StorageBroken: It is another program's, or newer.
     """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application != APPLICATION_ID and objects:
-        raise errors.StorageUnavailable(f"{path}: is the database of another program, and was left as it is; name another file")
+        raise errors.StorageBroken(f"{path}: is the database of another program, and was left as it is; name another file")
     if (found := version(connection)) > latest:
-        raise errors.StorageUnavailable(
+        raise errors.StorageBroken(
             f"{path}: has schema {found}, and this version of apflow-sqlite knows {latest}; "
             "install the newer version, or restore a copy made by this one"
         )
+
+
+def refuse_incomplete(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise unless the tables of the latest schema are there.
+
+    Raises:
+        StorageBroken: One is missing.
+    """
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if missing := sorted(TABLES - there):
+        raise damaged(path, f"no such table: {missing[0]}")
 
 
 def refuse_outdated(connection: sqlite3.Connection, path: Path, latest: int) -> None:
     """Raise unless the file has the latest schema.
 
     Raises:
-        StorageUnavailable: It has an older one, which reading alone cannot change.
+        StorageBroken: It has an older one, which reading alone cannot change.
     """
     if (found := version(connection)) < latest:
-        raise errors.StorageUnavailable(
+        raise errors.StorageBroken(
             f"{path}: has schema {found}, and {latest} is needed; `apflow db migrate` brings it up to date"
         )
 
@@ -73,7 +87,7 @@ def refuse_damaged(connection: sqlite3.Connection, path: Path) -> None:
     """Raise unless SQLite's quick check finds nothing.
 
     Raises:
-        StorageUnavailable: It found something; the message tells the first.
+        StorageBroken: It found something; the message tells the first.
     """
     (finding,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if finding != "ok":

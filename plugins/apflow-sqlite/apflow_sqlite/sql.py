@@ -29,12 +29,13 @@ RELEASE = "UPDATE trees SET token = '', owner = NULL WHERE id = ? AND token = ?"
 
 MOVE = """
 UPDATE tasks SET
-    status = ?1, run = ?2, changed_at = ?3, attempt = ?4, recoveries = ?5, result = ?6, error = ?7, wait = ?8,
-    started_at = CASE ?1 WHEN 0 THEN NULL WHEN 1 THEN ?3 ELSE started_at END,
-    completed_at = CASE WHEN ?1 > 2 THEN ?3 WHEN ?1 = 0 THEN NULL ELSE completed_at END,
-    progress = CASE ?1 WHEN 0 THEN 0.0 WHEN 3 THEN 1.0 ELSE progress END,
-    resolved = CASE ?1 WHEN 0 THEN NULL ELSE resolved END
-WHERE row = ?9 AND status = ?10
+    status = :status, run = :run, changed_at = :at, attempt = :attempt, recoveries = :recoveries,
+    result = :result, error = :error, wait = :wait,
+    started_at = CASE :status WHEN 0 THEN NULL WHEN 1 THEN :at ELSE started_at END,
+    completed_at = CASE WHEN :status > 2 THEN :at WHEN :status = 0 THEN NULL ELSE completed_at END,
+    progress = CASE :status WHEN 0 THEN 0.0 WHEN 3 THEN 1.0 ELSE progress END,
+    resolved = CASE :status WHEN 0 THEN NULL ELSE resolved END
+WHERE row = :row AND status = :expected
 """
 CLAIM = "UPDATE tasks SET status = 1, attempt = ?, started_at = ?, run = ?, wait = NULL WHERE row = ? AND status = 0"
 COMPLETE = "UPDATE tasks SET status = 3, progress = 1.0, completed_at = ?, result = ? WHERE row = ? AND status = 1"
@@ -85,6 +86,7 @@ UPDATE records SET value = ?, version = version + 1, expires_at = ? WHERE namesp
 DELETE_RECORD = "DELETE FROM records WHERE namespace = ? AND key = ?"
 DELETE_RECORD_AT = "DELETE FROM records WHERE namespace = ? AND key = ? AND version = ?"
 RECORD_VERSION = "SELECT version FROM records WHERE namespace = ? AND key = ?"
+RECORD_IS_IN = "SELECT 1 FROM records WHERE namespace = ? AND key = ? AND value = ?"
 RECORD = """
 SELECT namespace, key, value, version, expires_at FROM records
 WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at >= ?)
@@ -123,6 +125,7 @@ ATTEMPTS = """
 SELECT task, attempt, run, started_at, ended_at, outcome, inputs, result, error FROM attempts
 WHERE task BETWEEN ? AND ? ORDER BY number
 """
+EVENTS_ARE_IN = "SELECT 1 FROM events WHERE row = (SELECT number << 32 | ? FROM trees WHERE id = ?)"
 # A tree that its run left pending, for some tasks were never asked to run, was changed after the request.
 OPEN_TREES = """
 SELECT id FROM trees

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from apflow_hookspecs import (
@@ -20,23 +23,31 @@ from apflow_hookspecs import (
     TaskTree,
     errors,
 )
-from apflow_sqlite import care, reading, schema, sql, writing
-from apflow_sqlite.connection import Line
-from apflow_sqlite.failures import unavailable
-from apflow_sqlite.files import FileLock, create_file, create_folder, file_of
+from apflow_sqlite import care, copying, reading, schema, sql
+from apflow_sqlite.connection import Line, connect
+from apflow_sqlite.endpoint import prepare_socket
+from apflow_sqlite.failures import failure
+from apflow_sqlite.files import FileLock, create_file, create_folder, file_of, may_write, refuse_other_kinds
+from apflow_sqlite.mounts import refuse_network
 from apflow_sqlite.options import Options, synchronous
 from apflow_sqlite.readers import Readers
+from apflow_sqlite.watching import Watch
+from apflow_sqlite.writer import Writer
 
 
 class SqliteStorage:
-    """A `Storage` in one file. Whoever opened it for writing owns the file until it is closed or the process ends."""
+    """A `Storage` in one file. Whoever opened it for writing owns the file until it is closed or the process ends.
+
+    Attributes:
+        endpoint: Where the owner can be spoken to, as its lock file tells.
+    """
 
     def __init__(self, path: Path, readers: Readers, durability: str) -> None:
         self.path = path
         self.endpoint: str | None = None
         self._readers = readers
         self._durability = durability
-        self._writer: Line | None = None
+        self._writer: Line[Writer] | None = None
         self._lock: FileLock | None = None
         self._steps_taken: list[str] = []
 
@@ -45,6 +56,10 @@ class SqliteStorage:
         """Open the file behind a URL, as documented at `apflow_sqlite.open_sqlite`."""
         path, section = file_of(url), Options.of(options.section)
         mode = synchronous(options.durability)
+        care.refuse_old_sqlite()
+        refuse_other_kinds(path)
+        if not section.force:
+            refuse_network(path)
         storage = cls(path, Readers(path, "ro", section.readers), options.durability)
         try:
             if options.read_only:
@@ -60,40 +75,47 @@ class SqliteStorage:
         if not self.path.is_file():
             raise errors.StorageUnavailable(f"{self.path}: is not there; what writes to it first creates it")
         log = self.path.with_name(f"{self.path.name}-wal")
-        if not log.exists() and not os.access(self.path.parent, os.W_OK):
+        if not log.exists() and not may_write(self.path.parent):
             self._readers = Readers(self.path, "immutable", section.readers)
         await self._readers.run(care.inspect, self.path, "never")
         await self._readers.run(schema.refuse_outdated, self.path, len(schema.steps()))
 
     async def _own(self, section: Options, mode: str) -> None:
+        written = self._take()
+        # A connection that only reads cannot change a file that will be refused, not even by closing it.
+        found = await self._readers.run(care.inspect, self.path, section.check) if written else 0
+        if 0 < found < len(schema.steps()):
+            await self._copy(copying.replace, self.path.with_name(f"{self.path.name}.schema-{found}"))
+        self._writer = await Line.open(self.path, partial(_writer, self.path, mode))
+        self._steps_taken = await self._writer.run(Writer.run, schema.migrate, schema.steps())
+
+    def _take(self) -> bool:
+        """Become the owner of the file; whether there is anything in it yet."""
         try:
             create_folder(self.path.parent)
             self._lock = FileLock(self.path)
             create_file(self.path)
-            written = self.path.stat().st_size > 0
+            self.endpoint = prepare_socket(self.path)
+            self._lock.tell(self.endpoint)
+            return self.path.stat().st_size > 0
         except OSError as error:
-            raise unavailable(self.path, error) from error
-        # A connection that only reads cannot change a file that will be refused, not even by closing it.
-        if written:
-            await self._readers.run(care.inspect, self.path, section.check)
-        self._writer = await Line.open(self.path, "rw")
-        self._steps_taken = await self._writer.run(care.prepare, self.path, mode)
+            raise failure(self.path, error) from error
 
     @property
-    def _writing(self) -> Line:
+    def _writing(self) -> Line[Writer]:
         if self._writer is None:
-            raise errors.StorageUnavailable(f"{self.path}: was opened for reading only")
+            raise errors.StorageBroken(f"{self.path}: was opened for reading only")
         return self._writer
 
     async def commit(self, batch: Batch) -> Committed:
-        return await self._writing.run(writing.commit, batch)
+        return await self._writing.run(Writer.commit, batch)
 
     async def acquire(self, tree_id: str, token: str, owner: str) -> bool:
         """Take a tree over; the lock on the file says that no other owner is alive."""
-        return await self._writing.run(_changed, sql.ACQUIRE, (token, owner, tree_id))
+        return await self._writing.run(Writer.run, _changed, sql.ACQUIRE, (token, owner, tree_id))
 
     async def release(self, tree_id: str, token: str) -> None:
-        await self._writing.run(_changed, sql.RELEASE, (tree_id, token))
+        await self._writing.run(Writer.run, _changed, sql.RELEASE, (tree_id, token))
 
     async def task(self, task_id: str) -> Task | None:
         return await self._readers.run(reading.task, task_id)
@@ -141,20 +163,30 @@ class SqliteStorage:
 
     async def backup(self, target: str) -> None:
         """Copy the file to a path where there is none yet; those who read and write go on meanwhile."""
-        line = await Line.open(self.path, "ro")
+        await self._copy(copying.copy, Path(target))
+
+    async def _copy(self, work: Callable[[sqlite3.Connection, Path, threading.Event], None], target: Path) -> None:
+        stopped = threading.Event()
+        line = await Line.open(self.path, partial(connect, self.path, "ro"))
         try:
-            await line.run(care.copy, Path(target))
+            await line.run(work, target, stopped)
         finally:
+            stopped.set()
             await line.close()
 
     async def close(self) -> None:
-        await self._readers.close()
-        # The writer closes last of the connections: it is the one that can fold the log into the file.
-        if self._writer is not None:
-            await self._writer.close()
-        if self._lock is not None:
-            self._lock.release()
+        async with AsyncExitStack() as closing:
+            # Last of all the lock, and last of the connections the writer: it is the one that can fold the log into the file.
+            if self._lock is not None:
+                closing.callback(self._lock.release)
+            if self._writer is not None:
+                closing.push_async_callback(self._writer.close)
+            closing.push_async_callback(self._readers.close)
 
 
 def _changed(connection: sqlite3.Connection, statement: str, parameters: tuple[str, ...]) -> bool:
     return connection.execute(statement, parameters).rowcount == 1
+
+
+def _writer(path: Path, synchronous: str) -> Writer:
+    return Writer(partial(care.connect_writing, path, synchronous), Watch(path))

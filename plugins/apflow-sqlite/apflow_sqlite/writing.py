@@ -9,6 +9,8 @@ from typing import Any, cast
 
 from apflow_hookspecs import Batch, Change, Committed, Dependency, RecordWrite, TaskTree
 from apflow_sqlite import sql
+from apflow_sqlite.evidence import CommitInDoubt, Evidence, evidence_of
+from apflow_sqlite.failures import primary
 from apflow_sqlite.rows import CODES, SHIFT, SPEC, edge, encode, merge, span, task_rows, tree_row
 
 _WRITTEN = Committed()
@@ -17,21 +19,39 @@ Changes = Sequence[tuple[int, Change]]
 
 
 def commit(connection: sqlite3.Connection, batch: Batch) -> Committed:
-    """Write a batch whole, or tell what lost."""
-    refused: sqlite3.IntegrityError | None = None
+    """Write a batch whole, or tell what lost.
+
+    Raises:
+        CommitInDoubt: COMMIT failed with an I/O error; the connection is of no further use.
+    """
+    evidence = refused = None
     connection.execute(sql.BEGIN)
     try:
         if _written(connection, batch):
-            connection.execute("COMMIT")
-            return _WRITTEN
+            evidence = evidence_of(connection, batch)
     except sqlite3.IntegrityError as error:
         refused = error
-    finally:
+    except BaseException:
         _roll_back(connection)
+        raise
+    if evidence is not None:
+        _end(connection, evidence)
+        return _WRITTEN
+    _roll_back(connection)
     losers = _losers(connection, batch)
     if losers and refused is not None:
         raise refused
     return losers
+
+
+def _end(connection: sqlite3.Connection, evidence: Evidence) -> None:
+    try:
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        if primary(error) == sqlite3.SQLITE_IOERR:
+            raise CommitInDoubt(error, evidence) from None
+        _roll_back(connection)
+        raise
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
@@ -73,7 +93,7 @@ def _enter(connection: sqlite3.Connection, changes: Mapping[str, Change]) -> Cha
     return entered
 
 
-def _all(connection: sqlite3.Connection, statement: str, rows: Iterable[Sequence[Any]], expected: int) -> bool:
+def _all(connection: sqlite3.Connection, statement: str, rows: Iterable[Sequence[Any] | dict[str, Any]], expected: int) -> bool:
     """Execute for each row; whether every one changed something."""
     return connection.executemany(statement, rows).rowcount == expected
 
@@ -92,11 +112,22 @@ def _change_tasks(connection: sqlite3.Connection, changes: Changes) -> bool:
     )
 
 
-def _move_rows(changes: Changes) -> Iterator[tuple[Any, ...]]:
+def _move_rows(changes: Changes) -> Iterator[dict[str, Any]]:
     for number, change in changes:
         base, run = number << SHIFT, change.run
         for n, expected, status, at, attempt, recoveries, result, error, wait in change.moves:
-            yield CODES[status], run, at, attempt, recoveries, result, error, wait, base | n, CODES[expected]
+            yield {
+                "row": base | n,
+                "expected": CODES[expected],
+                "status": CODES[status],
+                "run": run,
+                "at": at,
+                "attempt": attempt,
+                "recoveries": recoveries,
+                "result": result,
+                "error": error,
+                "wait": wait,
+            }
 
 
 def _claim_rows(changes: Changes) -> Iterator[tuple[Any, ...]]:

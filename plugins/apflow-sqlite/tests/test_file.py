@@ -8,14 +8,14 @@ import signal
 import sqlite3
 import stat
 import sys
-from pathlib import Path
 
 import pytest
 
 from apflow.testing.storage_samples import NOON, apply, insert, sample_tree, stored
 from apflow_hookspecs import Batch, StorageOptions, TaskQuery, errors
-from apflow_sqlite import apflow_storages, care, connection, open_sqlite, schema
+from apflow_sqlite import apflow_storages, connection, open_sqlite, schema
 from apflow_sqlite.files import file_of
+from apflow_sqlite.writer import Writer
 
 READ_ONLY = StorageOptions(read_only=True)
 
@@ -276,7 +276,9 @@ async def test_options_that_do_not_fit_are_refused_by_name(path, options, named)
 @pytest.mark.parametrize(("durability", "synchronous"), [("full", 2), ("process", 1)])
 async def test_the_durability_is_sqlites_synchronous_in_wal_mode(path, durability, synchronous):
     storage = await open_sqlite(url_of(path), StorageOptions(durability))
-    pragmas = await storage._writer.run(lambda db: [*db.execute("PRAGMA synchronous"), *db.execute("PRAGMA journal_mode")])
+    pragmas = await storage._writer.run(
+        Writer.run, lambda db: [*db.execute("PRAGMA synchronous"), *db.execute("PRAGMA journal_mode")]
+    )
     assert pragmas == [(synchronous,), ("wal",)]
     assert (await storage.info())["durability"] == durability
     await storage.close()
@@ -303,11 +305,11 @@ async def test_a_file_in_a_folder_that_cannot_be_written_can_be_looked_at(writte
 async def test_a_full_disk_is_told_and_nothing_of_the_batch_is_written(path):
     storage = await open_sqlite(url_of(path), StorageOptions())
     await insert(storage, sample_tree("t"))
-    pages = await storage._writer.run(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
-    await storage._writer.run(lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchall())
+    pages = await storage._writer.run(Writer.run, lambda db: db.execute("PRAGMA page_count").fetchone()[0])
+    await storage._writer.run(Writer.run, lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchall())
     with pytest.raises(errors.StorageUnavailable, match="the disk is full; make room"):
         await insert(storage, sample_tree("big", 2000))
-    await storage._writer.run(lambda db: db.execute("PRAGMA max_page_count = 1000000").fetchall())
+    await storage._writer.run(Writer.run, lambda db: db.execute("PRAGMA max_page_count = 1000000").fetchall())
     assert await storage.tree("big") is None
     await insert(storage, sample_tree("big", 2000))
     assert await storage.check() == []
@@ -316,7 +318,7 @@ async def test_a_full_disk_is_told_and_nothing_of_the_batch_is_written(path):
 
 async def test_a_writer_from_outside_is_told(path, monkeypatch):
     storage = await open_sqlite(url_of(path), StorageOptions())
-    await storage._writer.run(lambda db: db.execute("PRAGMA busy_timeout = 1").fetchall())
+    await storage._writer.run(Writer.run, lambda db: db.execute("PRAGMA busy_timeout = 1").fetchall())
     outside = sqlite3.connect(path, isolation_level=None)
     outside.execute("BEGIN IMMEDIATE")
     with pytest.raises(errors.StorageUnavailable, match="is locked by another program"):
@@ -338,8 +340,8 @@ async def test_a_bad_value_fails_its_own_batch_only(path):
 async def test_a_batch_is_one_hop(path, monkeypatch):
     storage = await open_sqlite(url_of(path), StorageOptions())
     hops = []
-    plain = connection.JobConnection.commit
-    monkeypatch.setattr(connection.JobConnection, "commit", lambda self: (hops.append(len(self._jobs)), plain(self))[1])
+    plain = connection.Jobs.commit
+    monkeypatch.setattr(connection.Jobs, "commit", lambda self: (hops.append(len(self._waiting)), plain(self))[1])
     monkeypatch.setattr(connection.aiosqlite.Connection, "execute", None)
     await insert(storage, *(sample_tree(f"t{number}") for number in range(50)))
     assert hops == [1]
@@ -383,7 +385,7 @@ async def test_the_check_finds_what_does_not_belong_together(path):
         db.execute("DELETE FROM events")
         db.execute("UPDATE tasks SET started_at = NULL")
 
-    await storage._writer.run(spoil)
+    await storage._writer.run(Writer.run, spoil)
     assert await storage.check() == [
         "3 tasks of no tree",
         "1 trees whose last event has another number than they say",
@@ -402,14 +404,3 @@ async def test_everything_a_file_holds_can_be_read_by_people(path):
     rows = reader.execute("SELECT tree_id, n, id, name, status, started_at FROM tree_tasks ORDER BY n").fetchall()
     assert rows[1] == ("t", 1, "t.1", "task-1", "in_progress", "2025-07-31 12:00:00")
     reader.close()
-
-
-def test_the_copy_is_left_out_where_it_fails(tmp_path):
-    with pytest.raises(errors.StorageUnavailable, match="is not a SQLite database"):
-        care.copy(_no_database(tmp_path / "broken.db"), tmp_path / "copy.db")
-    assert [file.name for file in tmp_path.iterdir()] == ["broken.db"]
-
-
-def _no_database(path: Path) -> sqlite3.Connection:
-    path.write_bytes(b"something else\n" * 1000)
-    return sqlite3.connect(path)

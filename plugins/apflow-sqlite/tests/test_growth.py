@@ -7,6 +7,7 @@ import pytest
 from apflow.testing.storage_samples import NOON, TOKEN, change, insert, sample_tree
 from apflow_hookspecs import Batch, StorageOptions, TaskQuery
 from apflow_sqlite import open_sqlite
+from apflow_sqlite.writer import Writer
 
 
 @pytest.fixture
@@ -16,12 +17,16 @@ async def storage(tmp_path):
     await storage.close()
 
 
+def connection_of(subject):
+    return subject.connection if isinstance(subject, Writer) else subject
+
+
 async def statements(line, work):
     """The SQL statements that a connection executes while some work is done."""
     seen = []
-    await line.run(lambda db: db.set_trace_callback(seen.append))
+    await line.run(lambda subject: connection_of(subject).set_trace_callback(seen.append))
     await work
-    await line.run(lambda db: db.set_trace_callback(None))
+    await line.run(lambda subject: connection_of(subject).set_trace_callback(None))
     return seen
 
 
@@ -49,7 +54,8 @@ async def test_a_task_costs_three_statements_and_a_tree_a_constant_number(storag
     seen = await whole_life(storage, size)
     per_task = {"INSERT": size, "UPDATE": 2 * (size - 1)}
     rest = {verb: seen.count(verb) - per_task.get(verb, 0) for verb in set(seen)}
-    assert rest == {"BEGIN": 4, "COMMIT": 4, "INSERT": 2, "UPDATE": 3, "SELECT": 1, "DELETE": 5}
+    # The batch without events and the one that deletes leave a mark, by which it could be told that they are in.
+    assert rest == {"BEGIN": 4, "COMMIT": 4, "INSERT": 4, "UPDATE": 3, "SELECT": 1, "DELETE": 5}
 
 
 @pytest.mark.parametrize("size", [10, 1_000])
@@ -58,7 +64,7 @@ async def test_the_events_of_a_commit_are_one_row(storage, size):
     await insert(storage, sample_tree("u", 100))
     events = [event(n, "task_progress", "in_progress") for n in range(1, size)]
     assert await storage.commit(Batch(changes={"u": change(events=events)}))
-    rows = await storage._writer.run(lambda db: db.execute("SELECT count(*) FROM events").fetchone())
+    rows = await storage._writer.run(Writer.run, lambda db: db.execute("SELECT count(*) FROM events").fetchone())
     assert rows == (1,)
     assert len(await storage.events("u")) == size - 1
 
