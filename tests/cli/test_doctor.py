@@ -120,7 +120,7 @@ def test_a_full_disk_is_told(stored):
         (disk / "fill").unlink()
         assert stored("tasks", "list", "--db", "disk/flow.db").code == 0
     finally:
-        subprocess.run(["umount", str(disk)], check=True)
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def test_a_plugin_that_is_off_is_a_warning(apflow_with):
