@@ -113,5 +113,5 @@ def refusal(problems: Sequence[Problem]) -> ApflowError:
     error = errors.BY_CODE.get(codes.pop(), InvalidTask) if len(codes) == 1 else InvalidTask
     message = str(problems[0])
     if len(problems) > 1:
-        message = f"{len(problems)} problems; the first: {message}"
+        message = f"{len(problems)} problems, the first: {message}"
     return error(message, problems=tuple(problems[:MAX_SHOWN]))

@@ -25,7 +25,7 @@ from apflow.policies import Policies
 from apflow.structuring import DoesNotFit
 from apflow.transitions import Transitions, now
 from apflow.values import BadValue, checked, copied, encode
-from apflow_hookspecs import Json, Lost, Retry, Task, TaskContext, TaskFailed, Wait
+from apflow_hookspecs import MAX_INSTANT, Json, Lost, Retry, Task, TaskContext, TaskFailed, Wait
 
 log = logging.getLogger("apflow.runner")
 
@@ -283,7 +283,8 @@ class Runner:
             raise TaskFailed(message, error="bad_result", details={"path": bad.path, "rule": bad.rule}) from None
 
     def _checked_wait(self, wait: Wait) -> Wait:
-        if wait.kind not in ("input", "until") or (type(wait.at) is not int and (wait.at is not None or wait.kind == "until")):
+        endless = wait.kind == "input" and wait.at is None
+        if wait.kind not in ("input", "until") or not (endless or (type(wait.at) is int and 0 <= wait.at <= MAX_INSTANT)):
             raise TaskFailed(f"what came back is no wait: {wait}", error="bad_result")
         prompt, schema = self._checked([wait.prompt, wait.schema and dict(wait.schema)])
         return Wait(wait.kind, wait.at, prompt, schema)

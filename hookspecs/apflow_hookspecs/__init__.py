@@ -63,6 +63,7 @@ from apflow_hookspecs.storage import (
 )
 from apflow_hookspecs.task import (
     EMPTY,
+    MAX_INSTANT,
     SETTLED,
     Dependency,
     Event,
@@ -78,7 +79,7 @@ from apflow_hookspecs.task import (
 )
 
 __all__ = [
-    "EMPTY", "PROJECT", "SCOPES", "SETTLED",
+    "EMPTY", "MAX_INSTANT", "PROJECT", "SCOPES", "SETTLED",
     "ApflowError", "Attempt", "Batch", "CallNext", "Caller", "Change", "Command", "Committed", "Dependency", "Engine", "Event",
     "EventType", "ExecutableTask", "FunctionExecutor", "Json", "Lost", "OnCrash", "Page", "Policy", "Problem", "Record",
     "RecordWrite", "Retry", "Storage", "StorageOptions", "StorageScheme", "Task", "TaskContext", "TaskFailed", "TaskQuery",

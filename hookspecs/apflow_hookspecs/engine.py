@@ -43,8 +43,9 @@ class Caller:
 class Command:
     """A command of the `apflow` program, as a record: its implementation is imported when it is used.
 
-    With `click.pass_obj` it is handed the program's session: `session.run(work)` opens the engine that the command line and the
-    configuration name, awaits `work(engine)`, and closes it; `session.json` says whether to print for machines.
+    With `click.pass_obj` it is handed the program's session: `session.call(operation, **params)` answers an operation, here or
+    through the process that has the storage open; `session.reach(work)` awaits `work(operations)` likewise, for more than one;
+    `session.json` says whether to print for machines.
 
     Args:
         name: `apflow NAME`.

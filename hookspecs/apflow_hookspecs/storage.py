@@ -25,13 +25,14 @@ Move = tuple[int, str, str, int, int, int, bytes | None, bytes | None, bytes | N
 
 It replaces attempt, recoveries, result, error and wait, and the run by the change's. A move to a settled status sets
 `completed_at`; one to `pending` clears `started_at`, `completed_at` and the progress; one to `in_progress` sets `started_at`.
+Results, errors and waits are JSON; a wait is `{"kind", "until", "prompt", "schema", "answer"}`, where `until` is `Wait.at`.
 """
 Claim = tuple[int, int, int]
 """(n, attempt, at): pending → in_progress; sets `started_at`, and clears the wait."""
 Completion = tuple[int, int, bytes]
 """(n, at, result): in_progress → completed, with progress 1."""
 Update = tuple[int, Mapping[str, Any]]
-"""(n, {field: value}): authors' fields (as in `Task`), `progress`, or `resolved` (inputs that a hook changed, as bytes)."""
+"""(n, {field: value}): authors' fields (as in `Task`), `progress`, `updated_at`, or `resolved`, inputs that a hook changed."""
 AttemptRow = tuple[int, int, int, int | None, int, str, bytes | None, bytes | None, bytes | None]
 """(n, attempt, run, started, ended, outcome, inputs, result, error) of an attempt whose task's row is about to be rewritten."""
 EventRow = tuple[int, str, int | None, str, int, int, str | None, Mapping[str, Any] | None]

@@ -23,6 +23,9 @@ EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+MAX_INSTANT = 253_402_300_799_999_999
+"""The last instant that can be written as a date: in the year 9999."""
+
 
 def as_datetime(instant: int) -> datetime:
     """An instant as an aware `datetime` in UTC."""
@@ -101,7 +104,7 @@ class Wait:
 
     Args:
         kind: `input` waits for a person or another agent, `until` for an instant, `retry` for the next attempt.
-        at: Instant at which it is over: of an input its deadline, which fails the task; None is never.
+        at: Instant at which it is over, up to `MAX_INSTANT`: of an input its deadline, which fails the task; None is never.
         prompt: What is asked.
         schema: JSON Schema that the answer has to fit.
         answer: What was answered.

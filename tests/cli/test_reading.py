@@ -34,9 +34,6 @@ def test_an_empty_array_is_left_to_the_checks_of_the_tree(file):
     [
         ('[{"id": "a"},\n {"id" "b"}]', "line 2, column 8: not JSON: Expecting ':' delimiter"),
         ("", "line 1, column 1: not JSON: Expecting value"),
-        ('[{"priority": NaN}]', "NaN is not a JSON number"),
-        ('[{"priority": -Infinity}]', "-Infinity is not a JSON number"),
-        ('[{"timeout": 1e999}]', "the number '1e999' is out of range"),
         ('[{"id": "a", "inputs": {"x": 1, "y": 2, "x": 3}}]', "the key 'x' stands twice in one object"),
         ("9" * 5000, "integer string conversion"),
         ("[" * 100_000, "nested too deep"),

@@ -139,7 +139,6 @@ def test_bad_tasks_are_refused_together_and_nothing_is_stored(apflow):
     ("text", "said"),
     [
         ("[1,", "error: standard input, line 1, column 4: not JSON: Expecting value"),
-        ('[{"priority": NaN}]', "error: standard input: NaN is not a JSON number"),
         ('[{"id": 1, "id": 2}]', "error: standard input: the key 'id' stands twice in one object"),
     ],
 )
@@ -147,6 +146,19 @@ def test_what_is_not_json_is_one_line(apflow, text, said):
     done = apflow("run", "-", stdin=text)
     assert (done.code, done.out, done.err.splitlines()) == (2, "", [said])
     assert not (apflow.folder / "flow.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        ('"inputs": {"x": [1, NaN]}', "inputs.x.1 = nan: nan is not a number that JSON has"),
+        ('"priority": 1e999', "priority = inf: must be an integer from 0 (urgent) to 9"),
+        ('"timeout": -Infinity', "timeout = -inf: must be a number of seconds above 0, and at most ten years"),
+    ],
+)
+def test_a_number_that_json_has_not_is_told_with_its_task(apflow, task, said):
+    done = apflow("run", "-", stdin=f'[{{"id": "a", "executor": "echo", {task}}}]')
+    assert (done.code, done.out, done.err.splitlines()) == (2, "", [f"error: task 'a', {said}"])
 
 
 def test_a_missing_file_is_one_line(apflow):

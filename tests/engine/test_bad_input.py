@@ -192,13 +192,13 @@ async def test_all_problems_are_told_at_once(engine):
         ("c", "policies.retr"), ("d", "parent_id"),
     }  # fmt: skip
     assert type(error) is errors.InvalidTask
-    assert str(error).startswith("8 problems; the first: task 'a', priority = 99: must be an integer")
+    assert str(error).startswith("8 problems, the first: task 'a', priority = 99: must be an integer")
 
 
 async def test_of_many_problems_the_first_twenty_are_told(engine):
     error = await refused(engine, [ROOT, *(job(f"t{n}", priority=99) for n in range(30))])
     assert [p.task for p in error.problems] == [f"t{n}" for n in range(20)]
-    assert str(error).startswith("30 problems; the first: task 't0'")
+    assert str(error).startswith("30 problems, the first: task 't0'")
 
 
 async def test_a_task_is_called_as_its_author_calls_it_whoever_finds_the_problem(engine):

@@ -383,7 +383,15 @@ async def test_a_plain_function_can_report_progress_from_its_thread():
 
 
 @pytest.mark.parametrize(
-    "wait", [Wait("until", None), Wait("retry", 5), Wait("input", None, object()), Wait("input", "soon"), Wait("nap")]
+    "wait",
+    [
+        Wait("until", None),
+        Wait("retry", 5),
+        Wait("input", None, object()),
+        Wait("input", "soon"),
+        Wait("nap"),
+        Wait.until(2**60),
+    ],
 )
 async def test_what_is_no_wait_fails_the_task(wait):
     @executor("odd")

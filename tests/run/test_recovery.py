@@ -10,7 +10,7 @@ from samples import group, noop, task
 import apflow_sqlite
 from apflow.host import Host
 from apflow.testing import engine_of
-from apflow_hookspecs import Batch, Change, Event, Storage, TaskContext, Wait, executor
+from apflow_hookspecs import MAX_INSTANT, Batch, Change, Event, Storage, TaskContext, Wait, executor
 from apflow_hookspecs.errors import InvalidTransition, NotFound, Overloaded, StorageBroken, StorageUnavailable
 
 
@@ -115,7 +115,7 @@ async def test_trees_that_were_never_asked_to_run_are_left_alone(file):
 async def test_a_wait_goes_on_after_a_restart(file):
     @executor("nap")
     async def nap(context: TaskContext):
-        return "rested" if context.task.started_at > context.task.created_at + 60_000_000 or naps else Wait.until(2**62)
+        return "rested" if context.task.started_at > context.task.created_at + 60_000_000 or naps else Wait.until(MAX_INSTANT)
 
     naps = []
     async with engine_of(nap, **file) as engine:

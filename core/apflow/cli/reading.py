@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from apflow_hookspecs import Json
 from apflow_hookspecs.errors import InvalidParams, shortened
@@ -37,12 +36,13 @@ def read_tasks(file: str) -> list[Json]:
 def read_json(file: str) -> Json:
     """The JSON document in a file, or on standard input for `-`.
 
-    Refuses what `json` lets pass though it is not JSON, or not one meaning: NaN, infinities and an object's key given twice.
+    Refuses an object's key given twice, which has not one meaning. NaN and infinities pass, though they are not JSON either:
+    whoever takes the tasks refuses them by the name of the task.
     """
     name = _named(file)
     text = _decoded(_content(file), name)
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
+        return json.loads(text, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:
         raise UnreadableFile(f"{name}, line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from None
     except RecursionError:
@@ -82,14 +82,3 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise ValueError(f"the key {shortened(twice)} stands twice in one object")
     return members
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError(f"the number {shortened(text)} is out of range")
-    return number
