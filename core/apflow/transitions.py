@@ -119,7 +119,7 @@ class Transitions:
     def waits(self, live: LiveTree, n: int, wait: Wait) -> None:
         """in_progress → waiting: the slot is free, and the wait is stored."""
         at = now()
-        written = {"kind": wait.kind, "until": wait.at, "prompt": wait.prompt, "schema": wait.schema, "answer": wait.answer}
+        written = wait.as_json()
         self._row(live, n, "in_progress", "waiting", at, wait=encode(written))
         self.event(live, "task_waiting", n, "waiting", at, attempt=live.attempt(n), data={"wait": written})
         self.schedule.released(live, n)
@@ -246,7 +246,7 @@ def show(live: LiveTree, change: Change) -> None:
         task.status = STATUS[status]
         task.attempt, task.recoveries, task.run, task.updated_at = attempt, recoveries, run, at
         task.error = None if error is None else decode(error)
-        task.wait = None if wait is None else read_wait(decode(wait))
+        task.wait = None if wait is None else Wait.from_json(decode(wait))
         if status == "pending":
             task.started_at = task.completed_at = None
             task.progress = 0.0
@@ -272,8 +272,3 @@ def show(live: LiveTree, change: Change) -> None:
     for name, value in change.tree.items():
         setattr(tree, name, STATUS[value] if name == "status" else value)
     tree.last_event = change.events[-1][0] if change.events else tree.last_event
-
-
-def read_wait(written: Mapping[str, Any]) -> Wait:
-    """A wait from its stored form."""
-    return Wait(written["kind"], written["until"], written["prompt"], written["schema"], written["answer"])

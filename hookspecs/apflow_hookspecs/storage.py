@@ -25,7 +25,7 @@ Move = tuple[int, str, str, int, int, int, bytes | None, bytes | None, bytes | N
 
 It replaces attempt, recoveries, result, error and wait, and the run by the change's. A move to a settled status sets
 `completed_at`; one to `pending` clears `started_at`, `completed_at` and the progress; one to `in_progress` sets `started_at`.
-Results, errors and waits are JSON; a wait is `{"kind", "until", "prompt", "schema", "answer"}`, where `until` is `Wait.at`.
+Results, errors and waits (`Wait.as_json`) are JSON.
 """
 Claim = tuple[int, int, int]
 """(n, attempt, at): pending → in_progress; sets `started_at`, and clears the wait."""

@@ -126,6 +126,16 @@ class Wait:
         """Wait for an instant, given in microseconds since 1970 UTC or as an aware `datetime`."""
         return cls("until", as_instant(instant) if isinstance(instant, datetime) else instant)
 
+    def as_json(self) -> dict[str, Json]:
+        """As it is stored, in the words of a task's field `wait`: `at` is called `until` there."""
+        schema = None if self.schema is None else dict(self.schema)
+        return {"kind": self.kind, "until": self.at, "prompt": self.prompt, "schema": schema, "answer": self.answer}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Wait:
+        """What `as_json` made."""
+        return cls(stored["kind"], stored["until"], stored["prompt"], stored["schema"], stored["answer"])
+
 
 @define(eq=False, kw_only=True)
 class Task:

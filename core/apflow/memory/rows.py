@@ -35,20 +35,6 @@ def _decoded(raw: bytes | None) -> Any:
     return None if raw is None else decode(raw)
 
 
-def _written(wait: Wait | None) -> bytes | None:
-    """A wait as it is stored: in the words of the task's field `wait`."""
-    if wait is None:
-        return None
-    return encode({"kind": wait.kind, "until": wait.at, "prompt": wait.prompt, "schema": wait.schema, "answer": wait.answer})
-
-
-def _wait(raw: bytes | None) -> Wait | None:
-    if raw is None:
-        return None
-    stored = decode(raw)
-    return Wait(stored["kind"], stored["until"], stored["prompt"], stored["schema"], stored["answer"])
-
-
 @define(eq=False)
 class TaskRow:
     """A task; what is JSON in it is encoded, so that each reader gets its own."""
@@ -85,7 +71,8 @@ class TaskRow:
             task.id, task.key, task.name, task.parent_id, task.user_id, task.executor, task.original_task_id,
             task.priority, task.timeout, task.on_crash, task.dependencies,
             {name: encode(value) for name in _DOCUMENTS if (value := getattr(task, name))},
-            str(task.status), _written(task.wait), task.progress, _encoded(task.result), _encoded(task.error),
+            str(task.status), None if task.wait is None else encode(task.wait.as_json()), task.progress,
+            _encoded(task.result), _encoded(task.error),
             task.run, task.attempt, task.recoveries, task.updated_at, task.started_at, task.completed_at,
         )  # fmt: skip
 
@@ -186,7 +173,7 @@ class TreeRow:
             n=n, id=row.id, key=row.key, name=row.name, parent_id=row.parent_id, tree_id=self.record["id"], user_id=row.user_id,
             executor=row.executor, dependencies=row.dependencies, priority=row.priority, timeout=row.timeout,
             on_crash=row.on_crash, original_task_id=row.original_task_id,
-            status=TaskStatus(row.status), wait=_wait(row.wait), progress=row.progress,
+            status=TaskStatus(row.status), wait=Wait.from_json(decode(row.wait)) if row.wait else None, progress=row.progress,
             result=_decoded(row.result), error=_decoded(row.error), run=row.run, attempt=row.attempt, recoveries=row.recoveries,
             created_at=created_at, updated_at=row.updated_at(created_at),
             started_at=row.started_at, completed_at=row.completed_at, **documents,

@@ -88,22 +88,8 @@ def task_rows(tree: TaskTree, number: int, *, new: bool) -> Iterator[Row]:
 
 def _state_row(state: Row, updated_at: int) -> Row:
     status, run, attempt, recoveries, progress, started_at, completed_at, wait, error, result = state
-    documents = (_written(wait), encoded(error), encoded(result))
+    documents = (None if wait is None else encode(wait.as_json()), encoded(error), encoded(result))
     return (CODES[status], run, attempt, recoveries, progress, started_at, completed_at, updated_at, *documents)
-
-
-def _written(wait: Wait | None) -> bytes | None:
-    """A wait as it is stored: in the words of the task's field `wait`."""
-    if wait is None:
-        return None
-    return encode({"kind": wait.kind, "until": wait.at, "prompt": wait.prompt, "schema": wait.schema, "answer": wait.answer})
-
-
-def _wait(raw: bytes | None) -> Wait | None:
-    if raw is None:
-        return None
-    stored = decode(raw)
-    return Wait(stored["kind"], stored["until"], stored["prompt"], stored["schema"], stored["answer"])
 
 
 def _spec(task: Task, tree: TaskTree, by_id: Mapping[str, Task]) -> bytes | None:
@@ -197,7 +183,7 @@ def task_of(row: Row, tree: TaskTree, names: Names) -> Task:
         n=place & NUMBERS, id=id, key=key, name=key if name is None else name,
         parent_id=None if above is None else above.task_id, tree_id=tree.id, executor=executor,
         dependencies=_dependencies(edges, base, names) if edges else (),
-        original_task_id=original, status=STATUSES[status], wait=_wait(wait),
+        original_task_id=original, status=STATUSES[status], wait=Wait.from_json(decode(wait)) if wait else None,
         progress=progress, result=decoded(result), error=decoded(error), run=run, attempt=attempt, recoveries=recoveries,
         created_at=tree.created_at, updated_at=max(tree.created_at, started_at or 0, completed_at or 0, changed_at or 0),
         started_at=started_at, completed_at=completed_at, **author,
