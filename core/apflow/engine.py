@@ -148,6 +148,7 @@ async def open_engine(
                 async with _serving(engine, served=served):
                     yield engine
             finally:
+                engine.manager.hold()
                 await host.shutdown(engine)
         finally:
             await engine.manager.close()

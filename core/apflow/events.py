@@ -6,12 +6,15 @@ A watcher that falls behind loses nothing: what does not fit into its buffer it 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 
 from apflow.host import Host
 from apflow_hookspecs import Change, Event, Storage, Task
 from apflow_hookspecs.storage import EventRow
+
+log = logging.getLogger("apflow.events")
 
 BUFFER = 256
 PAGE = 1000
@@ -76,6 +79,8 @@ class Events:
             event = await self._observed.get()
             try:
                 await self._host.event(event)
+            except Exception:
+                log.exception("an event could not be told to the plugins that observe")
             finally:
                 self._observed.task_done()
 

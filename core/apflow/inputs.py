@@ -6,34 +6,52 @@ an executor does to its inputs changes nobody else's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 from apflow import references
 from apflow.calls import Call
+from apflow.plan import Plan
 from apflow.values import copied
-from apflow_hookspecs import Json, Task, TaskFailed
+from apflow_hookspecs import Json, Task, TaskFailed, TaskTree
 
 
 class Outcomes(Protocol):
-    """What tasks of one tree came to, by number."""
+    """What the tasks of a tree came to, by number."""
 
-    def number(self, reference: str) -> int:
-        """The task that a reference means."""
-        ...
+    tree: TaskTree
+    plan: Plan
 
-    def key(self, n: int) -> str:
-        """A task's key."""
+    @property
+    def tasks(self) -> Sequence[Task]:
+        """By number."""
         ...
 
     def completed(self, n: int) -> bool:
         """Whether a task completed."""
         ...
 
-    def outcome(self, n: int) -> Json:
-        """Its result, else its error."""
+    def own(self, n: int) -> Json:
+        """What a task that works came to: its result, else its error."""
         ...
+
+
+def outcome(outcomes: Outcomes, n: int) -> Json:
+    """What a task came to, for those that depend on it; of a group what its tasks did, by key."""
+    groups = outcomes.plan.groups
+    if n not in groups:
+        return outcomes.own(n)
+    gathered: dict[str, Json] = {}
+    still_open = [(n, gathered)]
+    while still_open:
+        group, target = still_open.pop()
+        for child in outcomes.plan.children[group]:
+            inner: Json = {} if child in groups else outcomes.own(child)
+            target[outcomes.tasks[child].key] = inner
+            if child in groups:
+                still_open.append((child, inner))
+    return gathered
 
 
 def gather(task: Task, needed: Mapping[int, bool], outcomes: Outcomes, call: Call | None) -> dict[str, Any]:
@@ -52,22 +70,22 @@ def gather(task: Task, needed: Mapping[int, bool], outcomes: Outcomes, call: Cal
     inputs: dict[str, Any] = references.resolve(task.inputs, look_up) if task.inputs else {}
     accepts = None if call is None else call.accepts
     if needed and (accepts is None or not accepts <= inputs.keys()):
-        referred = {outcomes.number(found.key) for found in references.find(task.inputs)} if task.inputs else ()
+        referred = {outcomes.tree.tasks[found.key].n for found in references.find(task.inputs)} if task.inputs else ()
         for n in needed:
-            key = outcomes.key(n)
+            key = outcomes.tasks[n].key
             wanted = key not in inputs and n not in referred and (accepts is None or key in accepts)
             if wanted and outcomes.completed(n):
-                inputs[key] = copied(outcomes.outcome(n))
+                inputs[key] = copied(outcome(outcomes, n))
     return inputs
 
 
 def _look_up(needed: Mapping[int, bool], outcomes: Outcomes, key: str, path: str) -> Json:
     """The value of a reference; null where an optional dependency has no result."""
-    n = outcomes.number(key)
+    n = outcomes.tree.tasks[key].n
     if not needed[n] and not outcomes.completed(n):
         return None
     try:
-        return copied(references.point(outcomes.outcome(n), path))
+        return copied(references.point(outcome(outcomes, n), path))
     except LookupError as error:
         message = f"the result of {key!r} has no part {path!r}: {error.args[0]}"
         raise TaskFailed(message, error="reference_missing", details={"key": key, "path": path}) from None

@@ -126,10 +126,9 @@ class Journal:
         self._failed(self._closed())
 
     async def close(self) -> None:
-        """Write what is due, and end."""
+        """Write what is due, and end. Who is cancelled while waiting for it does not keep it from that."""
         self._end()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        await asyncio.wait([self._task])
 
     def _end(self) -> None:
         self._closing = True

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from apflow.config import Settings
 from apflow.events import Events
@@ -52,7 +53,13 @@ class Keeper:
         self.events = Events(storage, host, self._shown)
         self._plans: WeakKeyDictionary[TaskTree, Plan] = WeakKeyDictionary()
         """Of trees that were just created here: they need not be read again to be run."""
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._stopping: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    def lock(self, tree_id: str) -> asyncio.Lock:
+        """Held by whoever makes a tree a live one, or deletes it: from looking at what is stored until that is decided."""
+        return self._locks.setdefault(tree_id, asyncio.Lock())
 
     def created(self, tree: TaskTree, plan: Plan) -> None:
         """A tree was stored, and is not to run yet."""
@@ -83,15 +90,18 @@ class Keeper:
         return live
 
     async def own(self, tree: TaskTree, scope: Collection[int] | None) -> LiveTree:
-        """Make a stored tree a live one of this engine."""
+        """Make a stored tree a live one of this engine.
+
+        The caller holds the tree's lock, and hands the tree to the schedule before it waits for anything.
+
+        Raises:
+            NotFound: It was deleted meanwhile.
+        """
         self.outdate(tree.id)
-        live = self.live[tree.id] = LiveTree(tree, Plan.of(tree), self.token, scope)
-        try:
-            await self.storage.acquire(tree.id, self.token, self.owner)
-        except BaseException:
-            self.forget(live)
-            raise
+        if not await self.storage.acquire(tree.id, self.token, self.owner):
+            raise NotFound(f"there is no tree {tree.id!r}")
         tree.token, tree.owner = self.token, self.owner
+        live = self.live[tree.id] = LiveTree(tree, Plan.of(tree), self.token, scope)
         return live
 
     def outdate(self, tree_id: str) -> None:
@@ -116,14 +126,34 @@ class Keeper:
         Raises:
             NotFound: There is no such task.
         """
-        live = self.live.get(task_id)
+        return await self._stands(await self._tree_of(task_id))
+
+    @asynccontextmanager
+    async def held(self, task_id: str) -> AsyncIterator[tuple[LiveTree | None, TaskTree]]:
+        """What `find` finds; while it is held, nobody else makes the tree a live one or deletes it.
+
+        Raises:
+            NotFound: There is no such task.
+        """
+        tree_id = await self._tree_of(task_id)
+        async with self.lock(tree_id):
+            yield await self._stands(tree_id)
+
+    async def _tree_of(self, task_id: str) -> str:
+        if task_id in self.live:
+            return task_id
+        task = await self.storage.task(task_id)
+        if task is None:
+            raise NotFound(f"there is no task {task_id!r}")
+        return task.tree_id
+
+    async def _stands(self, tree_id: str) -> tuple[LiveTree | None, TaskTree]:
+        live = self.live.get(tree_id)
         if live is None:
-            task = await self.storage.task(task_id)
-            if task is None:
-                raise NotFound(f"there is no task {task_id!r}")
-            live = self.live.get(task.tree_id)
+            tree = await self.stored_tree(tree_id)
+            live = self.live.get(tree_id)
             if live is None:
-                return None, await self.stored_tree(task.tree_id)
+                return None, tree
         return live, live.tree
 
     def forget(self, live: LiveTree) -> None:
@@ -163,21 +193,28 @@ class Keeper:
 
     async def close(self) -> None:
         """Stop what runs, write what is due, and end. What did not settle is left, pending, to the next engine."""
+        self._closing = True
         for live in self.live.values():
             self._rest(live)
         attempts = [attempt for live in self.live.values() for attempt in live.running.values()]
+        cancelled = [attempt.cancelled for attempt in attempts]
         await self.runner.drop(attempts)
         self.runner.close()
         if self.journal.failure is None:
-            for attempt in attempts:
-                if attempt.reason == "cancelled":
-                    self.runner.refuse(attempt.live, attempt.n)
-                else:
-                    self.transitions.drained(attempt.live, attempt.n)
+            for attempt, was_cancelled in zip(attempts, cancelled, strict=True):
+                self._leave(attempt.live, attempt.n, cancelled=was_cancelled)
         await self.journal.close()
         await self.events.close()
         for live in self.live.values():
             live.ended.cancel()
+
+    def _leave(self, live: LiveTree, n: int, *, cancelled: bool) -> None:
+        """A claimed task does not run on here, for the engine closes."""
+        if cancelled:
+            self.runner.refuse(live, n)
+        else:
+            self.transitions.drained(live, n)
+            self.journal.due()
 
     def _written(self, written: Written) -> None:
         """A batch is stored: show it, tell it, start what was claimed."""
@@ -192,8 +229,8 @@ class Keeper:
                     self.runner.stop(live.running[n], "cancelled")
             self.events.stored(tree_id, change, live.tasks if live is not None else ())
         for live, n in written.starts:
-            if n in live.cancelling:
-                self.runner.refuse(live, n)
+            if n in live.cancelling or self._closing:
+                self._leave(live, n, cancelled=n in live.cancelling)
             else:
                 self.runner.start(live, n)
         for live in written.ended:
@@ -205,6 +242,7 @@ class Keeper:
         if live is None:
             return
         self._tell(live, error)
+        self.transitions.withdraw(live)
         stopping = asyncio.get_running_loop().create_task(self.runner.drop(list(live.running.values())))
         self._stopping.add(stopping)
         stopping.add_done_callback(self._stopping.discard)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection
 from typing import Any
 
-from apflow.plan import Plan, index
+from apflow.plan import Plan
 from apflow.schedule import COMPLETED, Course
 from apflow_hookspecs import Json, TaskTree
 
@@ -29,6 +29,8 @@ class LiveTree(Course):
         super().__init__(plan, self.tasks, scope)
         self.token = token
         self.run = tree.run
+        self.status: str = tree.status
+        """The tree's, and the number of its last event, as they are written: ahead of what `tree` shows."""
         self.last_event = tree.last_event
         self.attempts = {task.n: task.attempt for task in self.tasks if task.attempt > 1}
         """Number of the current attempt of the tasks that are beyond their first."""
@@ -51,18 +53,6 @@ class LiveTree(Course):
         """Answers to the waits from which tasks come back."""
         self.ended: asyncio.Future[TaskTree] = asyncio.get_running_loop().create_future()
         """Done once the end of this run is stored."""
-        self._children: list[list[int]] | None = None
-        self._references: dict[str, int] | None = None
-
-    def number(self, reference: str) -> int:
-        """The task that a reference in somebody's inputs means."""
-        if self._references is None:
-            self._references = index((task.id, task.key, task.name) for task in self.tasks)
-        return self._references[reference]
-
-    def key(self, n: int) -> str:
-        """A task's key."""
-        return self.tasks[n].key
 
     def completed(self, n: int) -> bool:
         """Whether a task completed."""
@@ -76,26 +66,10 @@ class LiveTree(Course):
         """A task and all its descendants."""
         found = [n]
         for number in found:
-            found.extend(self._children_of(number))
+            found.extend(self.plan.children[number])
         return found
 
-    def outcome(self, n: int) -> Json:
-        """What a task came to, for those that depend on it: its result, else its error; of a group those of its tasks."""
-        if n not in self.plan.groups:
-            task = self.tasks[n]
-            return task.result if self.state[n] == COMPLETED else task.error
-        outcomes: dict[str, Json] = {}
-        open_groups = [(n, outcomes)]
-        while open_groups:
-            group, target = open_groups.pop()
-            for child in self._children_of(group):
-                inner: Json = {} if child in self.plan.groups else self.outcome(child)
-                target[self.tasks[child].key] = inner
-                if child in self.plan.groups:
-                    open_groups.append((child, inner))
-        return outcomes
-
-    def _children_of(self, n: int) -> list[int]:
-        if self._children is None:
-            self._children = self.plan.children()
-        return self._children[n]
+    def own(self, n: int) -> Json:
+        """What a task that works came to: its result, else its error."""
+        task = self.tasks[n]
+        return task.result if self.state[n] == COMPLETED else task.error

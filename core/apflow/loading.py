@@ -70,7 +70,10 @@ def switch_off(manager: PluginManager, plugin: Plugin, reason: str, *, strict: b
 
 def in_one_line(error: BaseException) -> str:
     """An error of a plugin's code, as a reason: its message, and its class where that says more."""
-    message = " ".join(str(error).split())
+    try:
+        message = " ".join(str(error).split())
+    except Exception as broken:  # noqa: BLE001 - also its `__str__` is a plugin's code
+        message = f"its message cannot be shown: {type(broken).__name__}"
     return message if isinstance(error, Unfit | ApflowError) else f"{type(error).__name__}: {message}".removesuffix(": ")
 
 

@@ -85,17 +85,18 @@ class TaskManager:
         Raises:
             InvalidTask: An id of it exists already.
         """
-        self._admit()
-        if tree.id in self._keeper.live or tree.id in self._keeper.transitions.batch.changes:
-            raise taken([tree.id])
-        tree.token, tree.owner = self._keeper.token, self._keeper.owner
-        self._keeper.transitions.created(tree, actor)
-        if execute:
-            live = self._keeper.live[tree.id] = LiveTree(tree, plan, self._keeper.token)
-            self._keeper.request(live, actor)
-        await self._keeper.journal.stored(tree.id)
-        if not execute:
-            self._keeper.created(tree, plan)
+        async with self._keeper.lock(tree.id):
+            self._admit()
+            if tree.id in self._keeper.live or tree.id in self._keeper.transitions.batch.changes:
+                raise taken([tree.id])
+            tree.token, tree.owner = self._keeper.token, self._keeper.owner
+            self._keeper.transitions.created(tree, actor)
+            if execute:
+                live = self._keeper.live[tree.id] = LiveTree(tree, plan, self._keeper.token)
+                self._keeper.request(live, actor)
+            await self._keeper.journal.stored(tree.id)
+            if not execute:
+                self._keeper.created(tree, plan)
 
     async def cancel(self, task_id: str, *, actor: str | None = None) -> list[Task]:
         """Cancel a task and all under it; a root's id means the tree. Those that require them are skipped.
@@ -106,16 +107,17 @@ class TaskManager:
         Raises:
             NotFound: There is no such task.
         """
-        live, tree = await self._keeper.find(task_id)
-        if live is None:
-            if all(task.status.settled for task in tree):
-                return _under(tree, tree[task_id])
-            live = await self._keeper.own(tree, () if tree.requested_at is None else None)
-            self._keeper.schedule.add(live, live.tasks)
-            self._keeper.schedule.remove(live)  # it is not to run: only what is cancelled moves
-            self._keeper.transitions.ended.append(live)
-        numbers = live.subtree(live.tree[task_id].n)
-        self._keeper.transitions.cancelled(live, numbers, actor)
+        async with self._keeper.held(task_id) as (running, tree):
+            live = running
+            if live is None:
+                if all(task.status.settled for task in tree):
+                    return _under(tree, tree[task_id])
+                live = await self._keeper.own(tree, () if tree.requested_at is None else None)
+                self._keeper.schedule.add(live, live.tasks)
+                self._keeper.schedule.remove(live)  # it is not to run: only what is cancelled moves
+                self._keeper.transitions.ended.append(live)
+            numbers = live.subtree(live.tree[task_id].n)
+            self._keeper.transitions.cancelled(live, numbers, actor)
         await self._keeper.journal.stored(live.tree.id)
         return [live.tasks[n] for n in numbers]
 
@@ -126,15 +128,15 @@ class TaskManager:
             NotFound: There is no such task.
             CannotDelete: It runs, or the task is only a part of a tree.
         """
-        live, tree = await self._keeper.find(task_id)
-        if task_id != tree.id:
-            raise CannotDelete(f"task {task_id!r} is a part of tree {tree.id!r}; delete the tree as a whole")
-        if live is not None:
-            raise CannotDelete(f"tree {task_id!r} is {tree.status}; cancel it first")
-        self._keeper.outdate(tree.id)
-        await self._keeper.storage.acquire(tree.id, self._keeper.token, self._keeper.owner)
-        self._keeper.transitions.batch.deletes.append((tree.id, self._keeper.token, None))
-        await self._keeper.journal.stored(tree.id)
+        async with self._keeper.held(task_id) as (live, tree):
+            if task_id != tree.id:
+                raise CannotDelete(f"task {task_id!r} is a part of tree {tree.id!r}; delete the tree as a whole")
+            if live is not None:
+                raise CannotDelete(f"tree {task_id!r} is {tree.status}; cancel it first")
+            self._keeper.outdate(tree.id)
+            await self._keeper.storage.acquire(tree.id, self._keeper.token, self._keeper.owner)
+            self._keeper.transitions.batch.deletes.append((tree.id, self._keeper.token, None))
+            await self._keeper.journal.stored(tree.id)
         log.info("tree deleted", extra={"tree_id": tree.id, "tasks": len(tree)})
         return len(tree)
 
@@ -173,6 +175,10 @@ class TaskManager:
             tree.id: [t for t in tree if t.status is TaskStatus.IN_PROGRESS and t.executor is not None] for tree in trees
         }
         lives = [await self._keeper.own(tree, None) for tree in trees if cut_off[tree.id]]
+        for live in lives:
+            for task in cut_off[live.tree.id]:
+                if resolved := await self._keeper.storage.resolved(live.tree.id, task.n):
+                    live.prepared[task.n] = resolved
         cancelled = [await self._cancelled(live) for live in lives]
         for live, covered in zip(lives, cancelled, strict=True):
             self._keeper.schedule.add(live, live.tasks)
@@ -222,24 +228,29 @@ class TaskManager:
         return [live.tree for open_id in asked if (live := self._keeper.live.get(open_id)) is not None]
 
     async def _take_up(self, tree_id: str) -> None:
-        tree = await self._keeper.stored_tree(tree_id)
-        if tree_id in self._keeper.live or tree.status.settled:
-            return  # somebody else was faster
-        live = await self._keeper.own(tree, None)
-        self._keeper.transitions.take_in(live, now())
+        async with self._keeper.lock(tree_id):
+            tree = await self._keeper.stored_tree(tree_id)
+            if tree_id in self._keeper.live or tree.status.settled:
+                return  # somebody else was faster
+            live = await self._keeper.own(tree, None)
+            self._keeper.transitions.take_in(live, now())
         for n in live.waiting:
             self._keeper.arm(live, n)
         self._keeper.journal.due()
 
     async def drain(self) -> None:
         """Start nothing more, refuse what is new, and give what runs `drain_timeout` seconds to end and be stored."""
-        self._keeper.journal.draining = True
-        attempts = [attempt.handle for live in self._keeper.live.values() for attempt in live.running.values()]
+        self.hold()
         with suppress(TimeoutError, StorageUnavailable):
             async with asyncio.timeout(self._drain_timeout):
-                if attempts:
+                await self._keeper.journal.stored("")  # what was claimed before has begun
+                while attempts := [attempt.handle for live in self._keeper.live.values() for attempt in live.running.values()]:
                     await asyncio.wait(attempts)
-                await self._keeper.journal.stored("")
+                    await self._keeper.journal.stored("")
+
+    def hold(self) -> None:
+        """Start nothing more, and refuse what is new."""
+        self._keeper.journal.draining = True
 
     def _admit(self) -> None:
         if self._keeper.journal.draining:
@@ -251,20 +262,20 @@ class TaskManager:
         await self._keeper.close()
 
     async def _request(self, tree_id: str, actor: str | None, fresh: TaskTree | None) -> LiveTree:
-        self._admit()
-        if tree_id in self._keeper.live:
-            raise AlreadyExecuting(f"tree {tree_id!r} is being executed already")
-        live = None if fresh is None else self._keeper.take_created(fresh)
-        if live is None:
-            tree = await self._keeper.stored_tree(tree_id)
+        async with self._keeper.lock(tree_id):
+            self._admit()
             if tree_id in self._keeper.live:
                 raise AlreadyExecuting(f"tree {tree_id!r} is being executed already")
-            if tree.status.settled:
-                raise InvalidTransition(f"tree {tree_id!r} has run and is {tree.status}; only a pending tree can be executed")
-            if tree.status is not TaskStatus.PENDING:
-                raise AlreadyExecuting(f"tree {tree_id!r} is {tree.status}: its execution was requested; resume it")
-            live = await self._keeper.own(tree, None)
-        self._keeper.request(live, actor)
+            live = None if fresh is None else self._keeper.take_created(fresh)
+            if live is None:
+                tree = await self._keeper.stored_tree(tree_id)
+                if tree.status.settled:
+                    rule = "only a pending tree can be executed"
+                    raise InvalidTransition(f"tree {tree_id!r} has run and is {tree.status}; {rule}")
+                if tree.status is not TaskStatus.PENDING:
+                    raise AlreadyExecuting(f"tree {tree_id!r} is {tree.status}: its execution was requested; resume it")
+                live = await self._keeper.own(tree, None)
+            self._keeper.request(live, actor)
         await self._keeper.journal.stored(tree_id)
         return live
 

@@ -8,6 +8,7 @@ million. Everything here is O(V+E) and without recursion.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 from apflow import references
 from apflow_hookspecs import TaskTree
@@ -64,19 +65,18 @@ class Plan:
 
     @classmethod
     def of(cls, tree: TaskTree) -> Plan:
-        """The plan of a tree whose references are known to resolve."""
+        """The plan of a tree that the builder made: its references are keys."""
         numbers = {task.id: task.n for task in tree}
-        refs: Mapping[str, int] | None = None
         needed: list[dict[int, bool]] = []
         for task in tree:
             waits = {numbers[dependency.task_id]: dependency.required for dependency in task.dependencies}
             for reference in references.find(task.inputs) if task.inputs else ():
-                refs = refs if refs is not None else index((t.id, t.key, t.name) for t in tree)
-                waits.setdefault(refs[reference.key], True)
+                waits.setdefault(tree.tasks[reference.key].n, True)
             needed.append(waits)
         parents = [-1 if task.parent_id is None else numbers[task.parent_id] for task in tree]
         return cls(parents, {task.n for task in tree if task.is_group}, needed)
 
+    @cached_property
     def children(self) -> list[list[int]]:
         """The numbers directly under each task."""
         children: list[list[int]] = [[] for _ in range(self.size)]
@@ -87,7 +87,7 @@ class Plan:
 
     def cycle(self) -> list[int]:
         """The tasks of one cycle, in the order in which each waits for the next; empty when there is none."""
-        children = self.children()
+        children = self.children
 
         # Node n is the end of a task, node size + n the end of its subtree; the end of a group is that of its subtree.
         def waits_for(node: int) -> Iterator[int]:

@@ -1,6 +1,6 @@
 """The runner: one attempt of a task, from its inputs to what it came to.
 
-References → `apflow_before_execute` → structuring → policies → executor → `apflow_after_execute` → the border. Whatever an
+References → `apflow_before_execute` → policies → structuring → executor → `apflow_after_execute` → the border. Whatever an
 executor does, its attempt comes to exactly one end, and a late one is dropped.
 """
 
@@ -17,11 +17,12 @@ from apflow.calls import Call, Calls, bad_input
 from apflow.config import Settings
 from apflow.deadlines import Deadlines
 from apflow.host import Host
-from apflow.inputs import gather
+from apflow.inputs import gather, outcome
 from apflow.journal import Journal
 from apflow.known import missing_executor
 from apflow.live import LiveTree
 from apflow.policies import Policies
+from apflow.schedule import CANCELLED, FAILED
 from apflow.structuring import DoesNotFit
 from apflow.transitions import Transitions, now
 from apflow.values import BadValue, checked, copied, encode
@@ -37,7 +38,7 @@ STOPPED = {"timeout": "it ran out of time", "cancelled": "it was cancelled"}
 class Attempt:
     """A task that is executing."""
 
-    __slots__ = ("abandoned", "context", "handle", "live", "n", "reason", "reported_at", "timeout", "timer")
+    __slots__ = ("context", "handle", "live", "n", "reason", "reported_at", "timeout", "timer")
 
     def __init__(self, live: LiveTree, n: int, timeout: float) -> None:
         self.live = live
@@ -50,7 +51,11 @@ class Attempt:
         """Why it is being stopped: `timeout`, `cancelled`."""
         self.context: TaskContext | None = None
         self.reported_at = 0.0
-        self.abandoned = False
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether its task is to be cancelled; the request may still be on its way into the storage."""
+        return self.reason == "cancelled" or self.n in self.live.cancelling
 
 
 class Runner:
@@ -99,15 +104,16 @@ class Runner:
     def refuse(self, live: LiveTree, n: int) -> None:
         """A claimed task was cancelled before it could start."""
         live.cancelling.discard(n)
-        self._transitions.failed(live, n, {"code": "cancelled", "message": STOPPED["cancelled"], "details": None})
+        error = {"code": "cancelled", "message": STOPPED["cancelled"], "details": None}
+        self._transitions.failed(live, n, error, state=CANCELLED)
         self._due()
 
     async def drop(self, attempts: Sequence[Attempt]) -> None:
         """End attempts without writing anything down: they have their grace to clean up."""
         handles = []
         for attempt in attempts:
-            self._over(attempt)
-            self._transitions.schedule.released(attempt.live, attempt.n)
+            if self._over(attempt):
+                self._transitions.schedule.released(attempt.live, attempt.n)
             if attempt.handle is not None:
                 attempt.handle.cancel()
                 handles.append(attempt.handle)
@@ -123,9 +129,10 @@ class Runner:
         cancel = getattr(self._host.executors.get(task.executor or ""), "cancel", None)
         if cancel is not None:
             try:
-                async with asyncio.timeout(self._settings.cancel_grace):
+                # What is left of the grace is the coroutine's own.
+                async with asyncio.timeout(self._settings.cancel_grace / 2):
                     await cancel(attempt.context or self._context(attempt, None))
-            except Exception:
+            except BaseException:
                 log.debug("cancel of executor %s raised", task.executor, exc_info=True)
         if attempt.handle is not None:
             attempt.handle.cancel()
@@ -134,7 +141,6 @@ class Runner:
         if attempt.live.running.get(attempt.n) is not attempt:
             return
         self.abandoned += 1
-        attempt.abandoned = True
         grace = f"it did not end within {self._settings.cancel_grace:g} s and was abandoned"
         self._fail(attempt, "abandoned" if attempt.reason == "cancelled" else attempt.reason or "abandoned", grace)
 
@@ -153,6 +159,9 @@ class Runner:
             self._journal.fail(error)
 
     def _done(self, attempt: Attempt, result: Json | Wait, encoded: bytes) -> None:
+        if isinstance(result, Wait) and attempt.cancelled:
+            self._fail(attempt, "cancelled", STOPPED["cancelled"])
+            return
         if not self._over(attempt):
             return
         if isinstance(result, Wait):
@@ -164,6 +173,8 @@ class Runner:
     def _end(self, attempt: Attempt, error: BaseException) -> None:
         if attempt.reason is not None:
             self._fail(attempt, attempt.reason, STOPPED[attempt.reason])
+        elif attempt.cancelled and isinstance(error, Retry | Lost):
+            self._fail(attempt, "cancelled", STOPPED["cancelled"])
         elif isinstance(error, asyncio.CancelledError):
             self._fail(attempt, "failed", "the executor cancelled itself")
         elif self._over(attempt):
@@ -171,7 +182,7 @@ class Runner:
             if isinstance(error, Retry):
                 self._retry(attempt.live, attempt.n, error)
             elif isinstance(error, Lost):
-                self.lose(attempt.live, attempt.n, str(_told(error.reason)))
+                self.lose(attempt.live, attempt.n, _text(error.reason))
             else:
                 self._transitions.failed(attempt.live, attempt.n, describe(error))
             self._due()
@@ -179,11 +190,13 @@ class Runner:
     def _retry(self, live: LiveTree, n: int, retry: Retry) -> None:
         cause = retry.__cause__
         self._transitions.kept(live, n, "retried", None if cause is None else describe(cause))
-        self._transitions.waits(live, n, Wait("retry", now() + int(retry.after * 1_000_000)))
+        self._transitions.waits(live, n, Wait("retry", min(now() + int(retry.after * 1_000_000), MAX_INSTANT)))
 
     def _fail(self, attempt: Attempt, code: str, message: str) -> None:
+        state = CANCELLED if attempt.cancelled else FAILED
         if self._over(attempt):
-            self._transitions.failed(attempt.live, attempt.n, {"code": code, "message": message, "details": None})
+            error = {"code": code, "message": message, "details": None}
+            self._transitions.failed(attempt.live, attempt.n, error, state=state)
             self._due()
 
     def lose(self, live: LiveTree, n: int, reason: str) -> None:
@@ -243,6 +256,7 @@ class Runner:
             except BadValue as bad:
                 raise TaskFailed(f"a plugin changed the inputs to what is not JSON, {bad}", error="bad_input") from None
             self._transitions.prepared(attempt.live, attempt.n, encode(changed))
+            self._due()  # the history of an attempt that a crash ends is to tell them
         return changed
 
     def _context(self, attempt: Attempt, call: Call | None) -> TaskContext:
@@ -255,7 +269,7 @@ class Runner:
             task=task,
             attempt=live.attempt(attempt.n),
             params=params,
-            results={live.tasks[n].key: copied(live.outcome(n)) for n in live.plan.dependencies[attempt.n]},
+            results={live.tasks[n].key: copied(outcome(live, n)) for n in live.plan.dependencies[attempt.n]},
             answer=live.answers.get(attempt.n),
             origin=live.tree.origin,
             user_id=task.user_id,
@@ -270,7 +284,7 @@ class Runner:
         at = self._loop.time()
         if attempt.live.running.get(attempt.n) is attempt and at - attempt.reported_at >= PROGRESS_INTERVAL:
             attempt.reported_at = at
-            self._transitions.progressed(attempt.live, attempt.n, progress, message)
+            self._transitions.progressed(attempt.live, attempt.n, progress, None if message is None else _text(message))
             self._due()
 
     def _checked(self, result: Any) -> Json:
@@ -301,9 +315,8 @@ class Runner:
 def describe(error: BaseException) -> dict[str, Json]:
     """An exception as a task's `error`."""
     if isinstance(error, TaskFailed):
-        return {"code": error.error, "message": _told(error.message), "details": _told(error.details)}
-    name = type(error).__name__
-    text = _told(str(error))
+        return {"code": _text(error.error), "message": _text(error.message), "details": _told(error.details)}
+    name, text = type(error).__name__, _text(error)
     return {"code": "failed", "message": f"{name}: {text}" if text else name, "details": {"exception": name}}
 
 
@@ -312,4 +325,16 @@ def _told(value: Any) -> Json:
     try:
         return checked(value)
     except BadValue:
-        return repr(value).encode("ascii", "backslashreplace").decode()
+        return _text(value)
+
+
+def _text(value: Any) -> str:
+    """Something of an executor's as text that can be stored; an exception as its message."""
+    try:
+        text = value if isinstance(value, str) else str(value) if isinstance(value, BaseException) else repr(value)
+    except Exception as error:  # noqa: BLE001 - its own `__str__` or `__repr__` fails
+        return f"{type(value).__name__} (which cannot be shown: {type(error).__name__})"
+    try:
+        return str(checked(text))
+    except BadValue:
+        return ascii(text)[1:-1]

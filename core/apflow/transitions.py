@@ -42,6 +42,12 @@ class Transitions:
         self.batch, self.ended = Batch(), []
         return batch, ended
 
+    def withdraw(self, live: LiveTree) -> None:
+        """Nothing more of a tree is to be written."""
+        self.batch.changes.pop(live.tree.id, None)
+        if live in self.ended:
+            self.ended.remove(live)
+
     def change(self, live: LiveTree) -> Change:
         """A tree's part of the open batch."""
         change = self.batch.changes.get(live.tree.id)
@@ -71,6 +77,7 @@ class Transitions:
         change = self.change(live)
         change.run = live.run
         change.tree.update(status="in_progress", status_at=at, run=live.run, requested_at=at)
+        live.status = "in_progress"
         self.event(live, "tree_started", None, "in_progress", at, actor=actor, data={"plugins": plugins})
         self.take_in(live, at)
 
@@ -105,10 +112,11 @@ class Transitions:
         if not live.open or live.waiting:
             self._look(live, at)
 
-    def failed(self, live: LiveTree, n: int, error: Mapping[str, Json], *, was: str = "in_progress") -> None:
-        """→ failed, or cancelled where the error's code says so, and what follows."""
+    def failed(
+        self, live: LiveTree, n: int, error: Mapping[str, Json], *, state: int = states.FAILED, was: str = "in_progress"
+    ) -> None:
+        """→ failed or cancelled, and what follows."""
         at = now()
-        state = states.CANCELLED if error["code"] in ("cancelled", "abandoned") else states.FAILED
         self._move(live, n, was, states.STATUSES[state], at, error=error)
         if was == "in_progress":
             self.schedule.released(live, n)
@@ -214,11 +222,11 @@ class Transitions:
     def _look(self, live: LiveTree, at: int) -> None:
         """Where the tree itself stands, after what happened to its tasks."""
         status = self._status(live)
-        known = self.change(live).tree.get("status", live.tree.status)
-        if live.over or (live.open and status == known):
+        if live.over or (live.open and status == live.status):
             return
         if live.tree.requested_at is None and states.HELD in live.state:
             return  # a part of it was cancelled, and the rest can still be asked to run
+        live.status = status
         self.change(live).tree.update(status=status, status_at=at)
         if not live.open:
             live.over = True

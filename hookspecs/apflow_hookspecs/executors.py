@@ -21,7 +21,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import cached_property, update_wrapper
-from math import inf
+from math import inf, isnan
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from attrs import define, field, frozen
@@ -75,7 +75,13 @@ class TaskContext:
     reporter: Callable[[float, str | None], None] | None = field(default=None, repr=False)
 
     def report(self, progress: float, message: str | None = None) -> None:
-        """Tell how far the attempt is, 0 to 1; shown to those who watch, stored at most once a second."""
+        """Tell how far the attempt is, 0 to 1; shown to those who watch, stored at most once a second.
+
+        Raises:
+            ValueError: The progress is not a number. One below 0 or above 1 counts as these.
+        """
+        if isnan(progress):
+            raise ValueError(f"progress = {progress}: must be a number from 0 to 1")
         if self.reporter is not None:
             self.reporter(min(max(float(progress), 0.0), 1.0), message)
 

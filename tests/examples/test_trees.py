@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,8 @@ def test_a_file_may_run_twice_on_one_storage(apflow):
 
 def test_the_settled_tree_is_in_an_sqlite_file(apflow):
     apflow("run", EXAMPLES / "system_report.json", "--db", "mine.db", "--json")
-    assert sqlite3.connect(apflow.folder / "mine.db").execute("pragma integrity_check").fetchone() == ("ok",)
+    with closing(sqlite3.connect(apflow.folder / "mine.db")) as connection:
+        assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
     assert apflow("tasks", "count", "--db", "mine.db", "--json").json["counts"] == {"completed": 7}
 
 

@@ -195,7 +195,7 @@ class ReferenceEngine:
     def under(self, n):
         found = [n]
         for m in found:
-            found += [child for child in self.plan.children()[m] if child in self.status]
+            found += [child for child in self.plan.children[m] if child in self.status]
         return found
 
     def above(self, n):

@@ -9,7 +9,7 @@ from apflow.inputs import gather
 from apflow.operations.access import visible_tree
 from apflow.operations.catalogue import operation
 from apflow.operations.reading import OneTask
-from apflow.plan import Plan, index
+from apflow.plan import Plan
 from apflow.values import decode
 from apflow_hookspecs import Attempt, Caller, Json, Storage, Task, TaskFailed, TaskStatus, TaskTree, rfc3339
 from apflow_hookspecs.errors import NotFound
@@ -49,35 +49,25 @@ class Past:
         run: The run.
     """
 
-    def __init__(self, tree: TaskTree, attempts: Sequence[Attempt], run: int) -> None:
-        self._tasks = list(tree)
+    def __init__(self, tree: TaskTree, plan: Plan, attempts: Sequence[Attempt], run: int) -> None:
+        self.tree = tree
+        self.tasks = list(tree)
+        self.plan = plan
         self._attempts = attempts
         self._run = run
-        self._references = index((task.id, task.key, task.name) for task in tree)
-
-    def number(self, reference: str) -> int:
-        """The task that a reference means."""
-        return self._references[reference]
-
-    def key(self, n: int) -> str:
-        """A task's key."""
-        return self._tasks[n].key
 
     def completed(self, n: int) -> bool:
         """Whether a task had completed."""
         last = self._last(n)
         return (last.outcome if isinstance(last, Attempt) else last.status) == TaskStatus.COMPLETED
 
-    def outcome(self, n: int) -> Json:
-        """Its result, else its error; of a group those of the tasks directly under it."""
-        task = self._tasks[n]
-        if task.is_group:
-            return {child.key: self.outcome(child.n) for child in self._tasks if child.parent_id == task.id and child.executor}
+    def own(self, n: int) -> Json:
+        """What a task that works had come to: its result, else its error."""
         last = self._last(n)
         return last.result if self.completed(n) else last.error
 
     def _last(self, n: int) -> Task | Attempt:
-        task = self._tasks[n]
+        task = self.tasks[n]
         if task.run <= self._run:
             return task
         earlier = [a for a in self._attempts if a.task_id == task.id and a.run <= self._run]
@@ -98,7 +88,7 @@ async def history(engine: Engine, caller: Caller, params: OneTask) -> History:
         plugins = await _plugins(engine.storage, tree, attempt.run)
         inputs = attempt.inputs
         if inputs is None:
-            inputs = _derived(task, plan, Past(tree, attempts, attempt.run))
+            inputs = _derived(task, plan, Past(tree, plan, attempts, attempt.run))
         views.append({
             "run": attempt.run,
             "attempt": attempt.attempt,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -28,6 +29,7 @@ class Step:
     sql: str
 
 
+@cache
 def steps() -> tuple[Step, ...]:
     """All steps, in order."""
     folder = resources.files("apflow_sqlite").joinpath("migrations")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from apflow_hookspecs import StorageOptions
-from apflow_sqlite import care, open_sqlite
+from apflow_sqlite import care, open_sqlite, schema
 
 NOBODY = 65534
 
@@ -101,6 +101,7 @@ def without_root(shared_folder):
     if os.geteuid() != 0:
         yield
         return
+    schema.steps()  # where the plugin is installed may be the other user's alone
     os.chown(shared_folder, NOBODY, NOBODY)
     os.setegid(NOBODY)
     os.seteuid(NOBODY)
