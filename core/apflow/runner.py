@@ -10,6 +10,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Sequence
+from copy import copy
 from functools import partial
 from typing import Any
 
@@ -27,11 +28,14 @@ from apflow.structuring import DoesNotFit
 from apflow.transitions import Transitions, now
 from apflow.values import BadValue, checked, copied, encode
 from apflow_hookspecs import MAX_INSTANT, Json, Lost, Retry, Task, TaskContext, TaskFailed, Wait
+from apflow_hookspecs.errors import shortened
 
 log = logging.getLogger("apflow.runner")
 
 PROGRESS_INTERVAL = 1.0
 NULL = b"null"
+MAX_TEXT = 10_000
+"""Characters that are kept of a message of an executor's."""
 STOPPED = {"timeout": "it ran out of time", "cancelled": "it was cancelled"}
 
 
@@ -239,17 +243,17 @@ class Runner:
         else:
             context = attempt.context = self._context(attempt, call)
             if self._host.gates_execution:
-                inputs = await self._prepared(attempt, task, inputs, context)
+                inputs = await self._prepared(attempt, inputs, context)
             innermost = partial(call.invoke, inputs, context)
             result = await (self._policies.around(task, innermost, context) if wrapped else innermost())
         if isinstance(result, Wait):
             return self._checked_wait(result)
         if self._host.changes_results:
-            result = await self._host.after_execute(task, result)
+            result = await self._host.after_execute(copy(task), result)
         return self._checked(result)
 
-    async def _prepared(self, attempt: Attempt, task: Task, inputs: dict[str, Any], context: TaskContext) -> dict[str, Any]:
-        changed = await self._host.before_execute(task, inputs, context)
+    async def _prepared(self, attempt: Attempt, inputs: dict[str, Any], context: TaskContext) -> dict[str, Any]:
+        changed = await self._host.before_execute(context.task, inputs, context)
         if changed is not inputs:
             try:
                 changed = checked(changed, self._settings.max_depth)
@@ -266,7 +270,7 @@ class Runner:
         except DoesNotFit as error:
             raise bad_input("params", error) from None
         return TaskContext(
-            task=task,
+            task=copy(task),  # what an executor does to it changes nothing here
             attempt=live.attempt(attempt.n),
             params=params,
             results={live.tasks[n].key: copied(outcome(live, n)) for n in live.plan.dependencies[attempt.n]},
@@ -297,9 +301,12 @@ class Runner:
             raise TaskFailed(message, error="bad_result", details={"path": bad.path, "rule": bad.rule}) from None
 
     def _checked_wait(self, wait: Wait) -> Wait:
+        if wait.kind not in ("input", "until"):
+            raise TaskFailed(f"a wait has the kind input or until, and not {shortened(wait.kind)}", error="bad_result")
         endless = wait.kind == "input" and wait.at is None
-        if wait.kind not in ("input", "until") or not (endless or (type(wait.at) is int and 0 <= wait.at <= MAX_INSTANT)):
-            raise TaskFailed(f"what came back is no wait: {wait}", error="bad_result")
+        if not (endless or (type(wait.at) is int and 0 <= wait.at <= MAX_INSTANT)):
+            rule = "an integer of microseconds since 1970 UTC, up to the year 9999"
+            raise TaskFailed(f"the instant of a wait is {rule}, and not {shortened(wait.at)}", error="bad_result")
         prompt, schema = self._checked([wait.prompt, wait.schema and dict(wait.schema)])
         return Wait(wait.kind, wait.at, prompt, schema)
 
@@ -315,17 +322,19 @@ class Runner:
 def describe(error: BaseException) -> dict[str, Json]:
     """An exception as a task's `error`."""
     if isinstance(error, TaskFailed):
-        return {"code": _text(error.error), "message": _text(error.message), "details": _told(error.details)}
+        return {"code": _text(error.error), "message": _text(error.message), "details": _details(error.details)}
     name, text = type(error).__name__, _text(error)
     return {"code": "failed", "message": f"{name}: {text}" if text else name, "details": {"exception": name}}
 
 
-def _told(value: Any) -> Json:
-    """What an executor says of its failure, as far as it can be stored."""
+def _details(value: Any) -> Json:
+    """What an executor says of its failure to machines, as an object that can be stored."""
+    if value is None:
+        return None
     try:
-        return checked(value)
+        return checked(value) if isinstance(value, dict) else {"value": checked(value)}
     except BadValue:
-        return _text(value)
+        return {"value": _text(value)}
 
 
 def _text(value: Any) -> str:
@@ -334,6 +343,8 @@ def _text(value: Any) -> str:
         text = value if isinstance(value, str) else str(value) if isinstance(value, BaseException) else repr(value)
     except Exception as error:  # noqa: BLE001 - its own `__str__` or `__repr__` fails
         return f"{type(value).__name__} (which cannot be shown: {type(error).__name__})"
+    if len(text) > MAX_TEXT:
+        text = f"{text[:MAX_TEXT]}… ({len(text):,} characters)"
     try:
         return str(checked(text))
     except BadValue:

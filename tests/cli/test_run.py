@@ -213,6 +213,23 @@ def test_the_second_signal_ends_it_at_once(apflow_with):
     assert process.returncode == 130
 
 
+def test_the_second_signal_ends_it_though_a_plugin_blocks_everything(apflow_with):
+    blocking = (
+        "import time\nfrom apflow_hookspecs import executor, hookimpl\n"
+        "@executor('blocking')\nasync def blocking() -> None:\n"
+        "    print('blocked', flush=True)\n    time.sleep(3600)\n"
+        "@hookimpl\ndef apflow_executors():\n    yield blocking\n"
+    )
+    program = apflow_with("blocking", blocking=blocking)
+    file = program.file([{"id": "a", "executor": "blocking"}])
+    with program.start("run", file, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as process:
+        read_to(process, b"blocked")
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+
+
 def test_a_reader_that_goes_away_is_no_error(apflow):
     file = apflow.file(CHAIN)
     with apflow.start("run", file, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

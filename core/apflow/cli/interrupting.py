@@ -17,20 +17,25 @@ R = TypeVar("R")
 LAST_MOMENT = 0.5
 """Seconds that whatever still runs has to end, once the work is over."""
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class Interruption:
     """SIGINT and SIGTERM, while work goes on. Unless it is `noted`, the first one cancels the work."""
 
     def __init__(self, work: asyncio.Task[Any]) -> None:
         self.requested = False
+        self._loop = work.get_loop()
         self._answer: Callable[[], object] = work.cancel
 
-    def install(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Answer the signals from now on."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            # Not in other threads than the main one, and not on Windows, where the runner's own handling of SIGINT remains.
-            with suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.add_signal_handler(number, self._came)
+    def install(self) -> None:
+        """Answer the signals from now on.
+
+        Not by the event loop: where something blocks that, the second signal has to end the process all the same.
+        """
+        for number in _SIGNALS:
+            with suppress(ValueError):  # only the main thread may
+                signal.signal(number, self._came)
 
     @contextmanager
     def noted(self) -> Iterator[asyncio.Event]:
@@ -42,11 +47,12 @@ class Interruption:
         finally:
             self._answer = answer
 
-    def _came(self) -> None:
+    def _came(self, *_: object) -> None:
         if self.requested:
             os._exit(ExitCode.INTERRUPTED)
         self.requested = True
-        self._answer()
+        with suppress(RuntimeError):  # the work has ended, and its loop is closed
+            self._loop.call_soon_threadsafe(lambda: self._answer())  # noqa: PLW0108 - that of the time when it is called
 
 
 def run_interruptibly(work: Callable[[Interruption], Coroutine[Any, Any, R]], left: Callable[[], None]) -> R:
@@ -61,6 +67,7 @@ def run_interruptibly(work: Callable[[Interruption], Coroutine[Any, Any, R]], le
         Interrupted: A signal came, and the work has ended.
     """
     runner, threads = asyncio.Runner(), _Threads()
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
     try:
         return runner.run(_guarded(work, threads))
     finally:
@@ -68,13 +75,16 @@ def run_interruptibly(work: Callable[[Interruption], Coroutine[Any, Any, R]], le
             runner.close()
         else:
             left()
+        for number, handler in before.items():
+            with suppress(ValueError):
+                signal.signal(number, handler)
 
 
 async def _guarded(work: Callable[[Interruption], Coroutine[Any, Any, R]], threads: _Threads) -> R:
     loop = asyncio.get_running_loop()
     loop.set_default_executor(threads)
     interruption = Interruption(cast("asyncio.Task[R]", asyncio.current_task()))
-    interruption.install(loop)
+    interruption.install()
     try:
         return await work(interruption)
     except asyncio.CancelledError:
