@@ -92,3 +92,25 @@ async def test_a_tree_that_was_created_to_be_run_tells_its_plugins_too(call):
     await call("tasks.execute", {"tasks": PAIR, "wait": 60})
     (attempt,) = (await call("tasks.history", {"task_id": "leaf"}))["attempts"]
     assert attempt["plugin"] == "doors"
+
+
+async def test_of_a_group_what_all_under_it_came_to_is_told():
+    @executor("takes")
+    async def takes(context: TaskContext, g=None):
+        return g
+
+    async with engine_of(echo, takes) as engine:
+        tree = await engine.creator.create_task_tree_from_array(
+            [
+                group("root"),
+                group("g", parent_id="root"),
+                group("h", parent_id="g"),
+                task("x", "echo", "h", value=1),
+                task("y", "echo", "g", value=2),
+                task("t", "takes", dependencies=["g"]),
+            ]
+        )
+        done = await engine.manager.distribute_task_tree(tree)
+        (attempt,) = (await engine.call("tasks.history", ["t"], LOCAL))["attempts"]
+
+    assert attempt["inputs"] == {"g": done.tasks["t"].result} == {"g": {"h": {"x": 1}, "y": 2}}
