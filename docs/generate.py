@@ -1,6 +1,7 @@
 """Writes the pages that are derived from code: `python docs/generate.py`; with `--check` it only says which are out of date.
 
 - `docs/pages/reference/hooks.md` from `apflow_hookspecs.specs`
+- `docs/pages/reference/operations.md` from `apflow.operations.CATALOGUE`
 - `plugins/README.md` from what the plugins implement
 """
 # ruff: noqa: INP001, T201 - a script, which prints
@@ -9,16 +10,18 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from inspect import cleandoc
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import apflow_hookspecs.specs
+from apflow.operations import CATALOGUE, Operation
 
 HOUSE = Path(__file__).resolve().parents[1]
 SECTION = re.compile(r"^# -- (?P<title>.+?) -+$", re.MULTILINE)
@@ -32,6 +35,32 @@ arguments, by name. Those that may be `async` say so; the host awaits them one a
 names, and names the plugin in any error. None may be an async generator or a wrapper: what wraps an executor is a
 [`Policy`](contract.md#apflow_hookspecs.Policy).
 """
+
+OPERATIONS_HEAD = """# Operations
+
+<!-- Written by docs/generate.py from apflow.operations.CATALOGUE. -->
+
+Everything that can be asked of an engine: in Python by `await engine.call("tasks.get", {"task_id": "t"}, Caller.local())`, in
+the command of a plugin by `session.call("tasks.get", task_id="t")`.
+
+Parameters are an object by name, or an array in the order of the table. Types are strict, and unknown names are refused. An
+operation needs its scope, or `admin`, which includes all; the user of this machine has them all. Each may also raise
+[`InvalidParams`](contract.md#apflow_hookspecs.errors.InvalidParams) (-32602) and
+[`PermissionDenied`](contract.md#apflow_hookspecs.errors.PermissionDenied) ({denied}).
+"""
+
+TYPES = {"array": "array", "boolean": "true or false", "integer": "integer", "null": "null", "number": "number",
+         "object": "object", "string": "text"}  # fmt: skip
+PLURALS = {"integer": "integers", "number": "numbers", "object": "objects"}
+BOUNDS = {
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+    "minLength": "length at least {}",
+    "maxLength": "length at most {}",
+    "minItems": "at least {} entries",
+    "maxItems": "at most {} entries",
+    "pattern": "as `{}`",
+}
 
 PLUGINS_HEAD = """# Plugins
 
@@ -73,6 +102,50 @@ def _fenced(block: str) -> str:
     return f"```python\n{cleandoc(block)}\n```\n"
 
 
+def operations_page() -> str:
+    """The reference of the operations."""
+    denied = apflow_hookspecs.errors.PermissionDenied.code
+    return "\n".join([OPERATIONS_HEAD.replace("{denied}", str(denied)), *map(_operation, CATALOGUE.values())])
+
+
+def _operation(operation: Operation) -> str:
+    schema = operation.schema()
+    also = [schema["description"]] if operation.arrange else []
+    errors = [f"[`{e.__name__}`](contract.md#apflow_hookspecs.errors.{e.__name__}) ({e.code})" for e in operation.errors]
+    refuses = f" Errors: {', '.join(errors)}." if errors else ""
+    parts = [f"## {operation.name}", operation.summary, *also, f"Scope: `{operation.scope}`.{refuses}", _table(schema)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(schema: Mapping[str, Any]) -> str:
+    if not schema["properties"]:
+        return "No parameters."
+    rows = (_parameter(name, part, name in schema["required"]) for name, part in schema["properties"].items())
+    return "\n".join(["| parameter | type | default | rule |", "| --- | --- | --- | --- |", *rows])
+
+
+def _parameter(name: str, schema: Mapping[str, Any], required: bool) -> str:  # noqa: FBT001 - a cell of the row
+    choices = schema.get("anyOf", [schema])
+    told = [part["description"] for part in [schema, *choices] if "description" in part][:1]
+    bounds = [words.format(part[key]) for part in choices for key, words in BOUNDS.items() if key in part]
+    rule = " ".join([*told, *(f"{bound[0].upper()}{bound[1:]}." for bound in bounds)])
+    default = "required" if required else f"`{json.dumps(schema.get('default'))}`"
+    cells = [f"`{name}`", " or ".join(dict.fromkeys(map(_type, choices))), default, rule]
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[`{name}`](contract.md#apflow_hookspecs.{name})" if hasattr(apflow_hookspecs, name) else f"`{name}`"
+    if schema.get("format") == "date-time":
+        return "date and time"
+    if schema.get("type") == "array" and "items" in schema:
+        item = _type(schema["items"])
+        return f"array of {PLURALS.get(item, item)}"
+    return TYPES[schema["type"]]
+
+
 def plugins_page() -> str:
     """The table of the plugins in this repository."""
     return PLUGINS_HEAD + "".join(_row(path.parent) for path in sorted((HOUSE / "plugins").glob("*/pyproject.toml")))
@@ -102,6 +175,7 @@ def _added(plugin: ModuleType, hooks: dict[str, object]) -> Iterator[str]:
 
 PAGES: dict[Path, Callable[[], str]] = {
     HOUSE / "docs" / "pages" / "reference" / "hooks.md": hooks_page,
+    HOUSE / "docs" / "pages" / "reference" / "operations.md": operations_page,
     HOUSE / "plugins" / "README.md": plugins_page,
 }
 
