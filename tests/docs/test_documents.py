@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,7 +14,9 @@ import attrs
 import pytest
 
 import apflow
-from apflow_hookspecs import Task, TaskStatus
+from apflow.testing import engine_of
+from apflow.testing.clock import NOON, VirtualClock
+from apflow_hookspecs import Task, TaskContext, TaskStatus, Wait, rfc3339
 from apflow_hookspecs.errors import CircularDependency
 
 from .conftest import DOCUMENTS, HOUSE, PAGES, snippets
@@ -46,14 +50,72 @@ def test_a_program_runs_as_it_is_printed(snippet, tmp_path):
     assert done.stdout
 
 
-async def test_the_guide_to_plugins_works_when_it_is_typed_in():
+def typed_in(page):
+    """What the Python of a page defines, one block after the other."""
     typed: dict = {}
-    for snippet in snippets("python", PAGES / "plugins.md"):
+    for snippet in snippets("python", PAGES / page):
         exec(compile(snippet.text, str(snippet), "exec", dont_inherit=True), typed)  # noqa: S102 - ours
+    return typed
+
+
+async def test_the_guide_to_plugins_works_when_it_is_typed_in():
+    typed = typed_in("plugins.md")
     await typed["test_it_counts_down"]()
-    shouting = typed["Shouting"](typed["hello"])
-    assert await shouting.execute({"name": "Ada"}) == {"text": "HELLO ADA!"}
     assert [executor.id for executor in typed["apflow_executors"]()] == ["hello_executor"]
+    tasks = {
+        "shout": {"executor": "shouting_executor", "inputs": {"name": "Ada"}},
+        "mumble": {"executor": "shouting_executor", "inputs": {"nmae": "Ada"}},
+        "secret": {"executor": "hello_executor", "inputs": {"name": {"$secret": "who"}}},
+    }
+    async with engine_of(typed["Shouting"](typed["hello"]), typed["hello"]) as engine:
+        array = [{"id": "root"}, *({**task, "id": id, "parent_id": "root"} for id, task in tasks.items())]
+        done = (await engine.manager.distribute_task_tree(await engine.creator.create_task_tree_from_array(array))).tasks
+    assert done["shout"].result == {"text": "HELLO ADA!"}
+    assert done["mumble"].error["code"] == "bad_input"
+    assert done["secret"].error["code"] == "bad_input"
+
+
+def test_the_waits_of_the_guide_end_as_it_says():
+    typed = typed_in("plugins.md")
+    clock = VirtualClock()
+
+    async def scenario():
+        async with engine_of(typed["remind"], typed["approve"]) as engine:
+            day = rfc3339(NOON + 86_400_000_000)
+            array = [{"executor": "remind", "inputs": {"text": "the cake", "at": day}}]
+            return await engine.manager.distribute_task_tree(await engine.creator.create_task_tree_from_array(array))
+
+    assert clock.run(scenario()).root.result == "the cake"
+    assert clock.monotonic() >= 86_400
+
+
+async def test_an_executor_of_the_guide_goes_on_with_its_answer():
+    approve = typed_in("plugins.md")["approve"]
+    task = Task(n=0, id="t", key="t", name="t", tree_id="t", executor="approve")
+    assert await approve("Sure?", TaskContext(task=task)) == Wait.for_input("Sure?", schema={"type": "boolean"})
+    assert await approve("Sure?", TaskContext(task=task, answer=False)) is False
+
+
+def test_the_tests_of_the_guide_to_testing_pass_where_only_its_own_configuration_is(tmp_path):
+    (configuration,) = snippets("toml", PAGES / "testing.md")
+    (tmp_path / "pyproject.toml").write_text(configuration.text)
+    tests = snippets("python", PAGES / "testing.md")
+    for number, snippet in enumerate(tests):
+        (tmp_path / f"test_{number}.py").write_text(snippet.text)
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", tmp_path]
+    example = {"PYTHONPATH": str(HOUSE / "examples" / "apflow-hello"), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, **example}, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert all(f"test_{number}.py" in done.stdout for number in range(len(tests)))
+
+
+def test_everything_that_the_guide_to_testing_lists_is_there():
+    page = (PAGES / "testing.md").read_text()
+    listed = re.findall(r"^\| `(apflow[\w.]+)` \| `(\w+)` \|", page, re.MULTILINE)
+    assert listed
+    assert not [pair for pair in listed if not hasattr(importlib.import_module(pair[0]), pair[1])]
 
 
 def test_the_guide_shows_the_example_as_it_is():
@@ -122,7 +184,7 @@ def test_every_note_for_the_next_release_has_a_kind_and_a_sentence():
         assert note.read_text().rstrip().endswith(".")
 
 
-@pytest.mark.parametrize("snippet", snippets("toml", PAGES / "configuration.md"), ids=str)
+@pytest.mark.parametrize("snippet", snippets("toml", PAGES / "configuration.md", PAGES / "storage.md"), ids=str)
 def test_a_configuration_that_is_printed_is_accepted(snippet, tmp_path):
     (tmp_path / "apflow.toml").write_text(snippet.text)
     command = [sys.executable, "-m", "apflow", "config", "show", "--config", "apflow.toml", "--json"]
