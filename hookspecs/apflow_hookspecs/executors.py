@@ -181,8 +181,9 @@ def executor(
 class Retry(Exception):
     """This attempt failed; make another one later.
 
-    A policy raises it from the error that it met (`raise Retry(after=2.0) from error`); the engine records the attempt, frees
-    its slot and starts the next one when the time has come, also after a restart.
+    A policy or an executor raises it from the error that it met (`raise Retry(after=2.0) from error`), which the history then
+    shows; the engine records the attempt, frees its slot and starts the next one when the time has come, also after a restart.
+    There is no limit but theirs: they count by `context.attempt`, and raise something else in the end.
 
     Args:
         after: Seconds until the next attempt.

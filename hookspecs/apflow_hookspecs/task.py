@@ -93,8 +93,17 @@ class Dependency:
 class Wait:
     """What an executor or a policy hands back instead of a result when the task has to wait.
 
-    The attempt's slot is freed, the wait is stored and survives restarts, and the task goes on with a new call in which
-    `context.answer` holds the answer. Going on is not another attempt.
+    The attempt's slot is freed, the wait is stored and survives restarts, and the task goes on with a new call from the
+    beginning. Going on is not another attempt. After `until` nothing tells the new call that it is not the first, so it decides
+    by the time:
+
+        @executor("remind")
+        async def remind(text: str, at: datetime, context: TaskContext) -> str | Wait:
+            if context.task.started_at < as_instant(at):
+                return Wait.until(at)
+            return text
+
+    After `for_input` the answer is in `context.answer`, which is None in any other call:
 
         @executor("approve")
         async def approve(question: str, context: TaskContext) -> bool | Wait:
