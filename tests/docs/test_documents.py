@@ -16,7 +16,7 @@ import pytest
 import apflow
 from apflow.testing import engine_of
 from apflow.testing.clock import NOON, VirtualClock
-from apflow_hookspecs import Task, TaskContext, TaskStatus, Wait, rfc3339
+from apflow_hookspecs import Policy, Task, TaskContext, TaskStatus, Wait, executor, rfc3339
 from apflow_hookspecs.errors import CircularDependency
 
 from .conftest import DOCUMENTS, HOUSE, PAGES, snippets
@@ -87,6 +87,38 @@ def test_the_waits_of_the_guide_end_as_it_says():
 
     assert clock.run(scenario()).root.result == "the cake"
     assert clock.monotonic() >= 86_400
+
+
+async def test_what_the_guide_says_of_call_next_is_so():
+    calls = []
+
+    @executor("counted")
+    async def counted(context: TaskContext) -> int:
+        calls.append(context.attempt)
+        return len(calls)
+
+    async def twice(call_next, context, options):
+        return await call_next() + await call_next()
+
+    async def never(call_next, context, options):
+        return "from the policy"
+
+    async def unawaited(call_next, context, options):
+        call = call_next()
+        call.close()
+        return call
+
+    policies = [Policy(around.__name__, around) for around in (twice, never, unawaited)]
+    array = [
+        {"id": "root"},
+        *({"id": p.name, "parent_id": "root", "executor": "counted", "policies": {p.name: {}}} for p in policies),
+    ]
+    async with engine_of(counted, policies=policies) as engine:
+        done = (await engine.manager.distribute_task_tree(await engine.creator.create_task_tree_from_array(array))).tasks
+    assert calls == [1, 1]
+    assert (done["twice"].result, done["twice"].attempt) == (3, 1)
+    assert done["never"].result == "from the policy"
+    assert done["unawaited"].error["code"] == "bad_result"
 
 
 async def test_an_executor_of_the_guide_goes_on_with_its_answer():
