@@ -23,6 +23,9 @@ class Call:
         accepts: Names of the inputs that it takes; None is any.
         wants_context: Whether it is given a `TaskContext`.
         on_crash: What recovery does with an attempt of it, where the task does not say.
+
+    Raises:
+        TypeError: Its signature says what no JSON value can be; the message names the executor and the parameter.
     """
 
     def __init__(self, executor: ExecutableTask) -> None:
@@ -33,7 +36,7 @@ class Call:
         self._required: frozenset[str] = frozenset()
         self._structurers: dict[str, Callable[[Any], Any]] = {}
         params: type | None = getattr(executor, "Params", None)
-        self._params = None if params is None else structurer(params)
+        self._params = None if params is None else _structurer(f"executor {executor.id!r}, params", params)
         if isinstance(executor, FunctionExecutor):
             self._read_function(executor)
         else:
@@ -41,13 +44,13 @@ class Call:
 
     def _read_function(self, executor: FunctionExecutor) -> None:
         parameters = executor.input_parameters
-        named = {name: p for name, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-        others = {p.kind for name, p in parameters.items() if name not in named}
-        if others - {inspect.Parameter.VAR_KEYWORD}:
-            raise TypeError(f"executor {executor.id!r}: inputs are given by name, so its parameters must take names")
-        self._structurers = {name: _structurer(executor.id, p) for name, p in named.items()}
+        named = {name: p for name, p in parameters.items() if p.kind is not p.VAR_KEYWORD}
+        self._structurers = {
+            name: _structurer(f"executor {executor.id!r}, parameter {name!r}", Any if p.annotation is p.empty else p.annotation)
+            for name, p in named.items()
+        }
         self._required = frozenset(name for name, p in named.items() if p.default is p.empty)
-        self.accepts = None if others else frozenset(named)
+        self.accepts = frozenset(named) if len(named) == len(parameters) else None
         self.wants_context = executor.context_parameter is not None
         function, context_name, is_async = executor.function, executor.context_parameter, executor.is_async
 
@@ -129,11 +132,11 @@ class Call:
         return arguments
 
 
-def _structurer(executor_id: str, parameter: inspect.Parameter) -> Callable[[Any], Any]:
+def _structurer(where: str, annotation: Any) -> Callable[[Any], Any]:
     try:
-        return structurer(Any if parameter.annotation is parameter.empty else parameter.annotation)
+        return structurer(annotation)
     except TypeError as error:
-        raise TypeError(f"executor {executor_id!r}, parameter {parameter.name!r}: {error}") from error
+        raise TypeError(f"{where}: {error}") from error
 
 
 def bad_input(path: str, error: DoesNotFit) -> TaskFailed:

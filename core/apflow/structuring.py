@@ -121,6 +121,8 @@ def _by_cattrs(annotation: Any) -> Callable[[Any], Any]:
         hook = _converter().get_structure_hook(annotation)
     except StructureHandlerNotFoundError as error:
         raise TypeError(f"no JSON value can be turned into {annotation}") from error
+    except NameError as error:
+        raise TypeError(f"the fields of {annotation} are of types that cannot be found: {error}") from error
 
     def convert(value: Any) -> Any:
         try:
@@ -284,7 +286,15 @@ def _misfits(error: BaseException, path: str, value: Any) -> Iterator[Misfit]:
     elif isinstance(error, TypeError | AttributeError) and not isinstance(value, Mapping):
         yield Misfit(path, "must be an object", value)
     else:
-        yield Misfit(path, " ".join(str(error).split()) or type(error).__name__, value)
+        yield Misfit(path, _rule(error), value)
+
+
+def _rule(error: BaseException) -> str:
+    from cattrs.errors import StructureHandlerNotFoundError  # noqa: PLC0415 - as in `_misfits`
+
+    if isinstance(error, StructureHandlerNotFoundError):
+        return f"must be left out: no JSON value can be turned into {error.type_}"
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _step(error: BaseException) -> Any:

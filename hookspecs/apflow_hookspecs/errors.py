@@ -1,7 +1,7 @@
 """What can go wrong, as one small tree of exceptions.
 
-Every error has a `code`, which front ends hand to machines, and `problems`, which tell people what to change. An exception's
-docstring is its message where no other is given. The codes below -32000 are JSON-RPC 2.0's
+Every error has a `code`, which front ends hand to machines, and `problems`, which tell people what to change. The first
+sentence of an exception's docstring is its message where no other is given. The codes below -32000 are JSON-RPC 2.0's
 (https://www.jsonrpc.org/specification#error_object); those from -32001 are apflow's own.
 """
 
@@ -11,6 +11,8 @@ import reprlib
 from typing import Any, ClassVar, Literal
 
 from attrs import frozen
+
+SEVERITIES = ("error", "warning")
 
 
 @frozen
@@ -28,6 +30,9 @@ class Problem:
         value: What stands there; shown shortened.
         code: Of the error that is raised when this is the only kind of problem.
         severity: A warning is reported and refuses nothing.
+
+    Raises:
+        ValueError: The severity is another.
     """
 
     rule: str
@@ -36,6 +41,10 @@ class Problem:
     value: Any = None
     code: int = -32005
     severity: Literal["error", "warning"] = "error"
+
+    def __attrs_post_init__(self) -> None:
+        if self.severity not in SEVERITIES:
+            raise ValueError(f"severity = {shortened(self.severity)}: must be one of {', '.join(map(repr, SEVERITIES))}")
 
     def __str__(self) -> str:
         """The problem in one line: task, field and value, then the rule."""
@@ -73,9 +82,15 @@ class ApflowError(Exception):
     code: ClassVar[int] = -32603
 
     def __init__(self, message: str | None = None, *, problems: tuple[Problem, ...] = ()) -> None:
-        self.message = message or (str(problems[0]) if problems else (type(self).__doc__ or "").strip())
+        self.message = message or (str(problems[0]) if problems else _first_sentence(type(self)))
         self.problems = problems
         super().__init__(self.message)
+
+
+def _first_sentence(error: type[ApflowError]) -> str:
+    paragraph = (error.__doc__ or error.__name__).strip().partition("\n\n")[0]
+    sentence, stop, _ = " ".join(paragraph.split()).partition(". ")
+    return sentence + stop.strip()
 
 
 class InvalidParams(ApflowError):

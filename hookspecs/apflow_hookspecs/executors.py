@@ -125,8 +125,24 @@ class FunctionExecutor:
 
     @cached_property
     def signature(self) -> inspect.Signature:
-        """The function's signature with its annotations as types."""
-        return inspect.signature(self.function, eval_str=True)
+        """The function's signature with its annotations as types.
+
+        Raises:
+            TypeError: An annotation cannot be evaluated, or a parameter takes no name.
+        """
+        try:
+            signature = inspect.signature(self.function, eval_str=True)
+        except Exception as error:  # an annotation may be any expression
+            culprit = _unresolved(self.function)
+            what = "its signature cannot be read" if culprit is None else "its annotation cannot be evaluated at run time"
+            raise TypeError(f"{self._where(culprit)}: {what}: {type(error).__name__}: {error}") from error
+        for name, parameter in signature.parameters.items():
+            if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL):
+                raise TypeError(f"{self._where(name)}: is {parameter.kind.description}, and inputs are given by name")
+        return signature
+
+    def _where(self, parameter: str | None) -> str:
+        return f"executor {self.id!r}" if parameter is None else f"executor {self.id!r}, parameter {parameter!r}"
 
     @cached_property
     def context_parameter(self) -> str | None:
@@ -154,6 +170,18 @@ class FunctionExecutor:
         from asyncio import to_thread  # noqa: PLC0415 - a plugin is imported at every start, and few starts run anything
 
         return await to_thread(self.function, **arguments)
+
+
+def _unresolved(function: Callable[..., Any]) -> str | None:
+    """The first parameter whose annotation cannot be evaluated; `return` is that of the result."""
+    names = getattr(inspect.unwrap(function), "__globals__", {})
+    for parameter, annotation in getattr(function, "__annotations__", {}).items():
+        if isinstance(annotation, str):
+            try:
+                eval(annotation, names)  # noqa: S307 - as `inspect.signature` does, one by one
+            except Exception:  # noqa: BLE001 - as above
+                return str(parameter)
+    return None
 
 
 def executor(

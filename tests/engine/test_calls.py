@@ -251,9 +251,13 @@ def test_parameters_that_take_no_names_are_refused():
     async def many(*values):
         return values
 
-    for function in (positional, many):
-        with pytest.raises(TypeError, match=f"executor '{function.id}': inputs are given by name"):
+    for function, rule in (
+        (positional, "executor 'positional', parameter 'x': is positional-only, and inputs are given by name"),
+        (many, "executor 'many', parameter 'values': is variadic positional, and inputs are given by name"),
+    ):
+        with pytest.raises(TypeError) as refused:
             Call(function)
+        assert str(refused.value) == rule
 
 
 def test_a_parameter_of_a_type_that_json_has_not_is_refused_by_its_name():
@@ -263,6 +267,32 @@ def test_a_parameter_of_a_type_that_json_has_not_is_refused_by_its_name():
 
     with pytest.raises(TypeError, match="executor 'imaginary', parameter 'z': no JSON value can be turned into"):
         Call(imaginary)
+
+
+def test_params_of_a_type_that_json_has_not_are_refused_by_the_executors_name():
+    @attrs.frozen
+    class Odd:
+        z: complex
+
+    @executor("imaginary", params=Odd)
+    async def imaginary():
+        return None
+
+    with pytest.raises(TypeError, match="executor 'imaginary', params: no JSON value can be turned into"):
+        Call(imaginary)
+
+
+def test_a_class_whose_fields_are_of_unknown_types_is_refused_by_the_parameters_name():
+    @attrs.frozen
+    class Odd:
+        z: "Nowhere"  # noqa: F821 - as where an import is only for type checkers
+
+    @executor("odd")
+    async def odd(where: Odd):
+        return None
+
+    with pytest.raises(TypeError, match=r"executor 'odd', parameter 'where': the fields of .*: name 'Nowhere' is not defined"):
+        Call(odd)
 
 
 def test_each_call_is_made_once():

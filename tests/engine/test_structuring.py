@@ -60,6 +60,10 @@ class Node:
 attrs.resolve_types(Node, globals())
 
 
+class Other:
+    pass
+
+
 @attrs.frozen
 class Even:
     number: int = attrs.field()
@@ -172,6 +176,7 @@ def test_a_value_that_fits_becomes_the_type(cls, value, structured):
         (Address, None, "must be an object"),
         (Address | None, 3, "must be an object"),
         (Even, {"number": 3}, "number must be even"),
+        (int | Other, "x", f"must be left out: no JSON value can be turned into {Other}"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_with_the_rule(cls, value, rule):
