@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 from attrs import frozen, has
 from pluggy import PluginManager
@@ -13,8 +13,11 @@ from apflow.loading import Unfit
 from apflow.plugins import Plugin
 from apflow_hookspecs import Command, FunctionExecutor, Policy, StorageScheme
 from apflow_hookspecs.errors import PluginConflict
+from apflow_hookspecs.executors import OnCrash
 
 KindName = Literal["executor", "policy", "storage", "command"]
+
+ON_CRASH = get_args(OnCrash)
 
 
 @frozen
@@ -77,16 +80,29 @@ def _check_executor(value: Any) -> None:
         raise Unfit(f"the executor {value.id!r} has no method execute")
     if inspect.isasyncgenfunction(getattr(value, "function", value.execute)):
         raise Unfit(f"the executor {value.id!r} is an async generator; it has to return its result")
+    on_crash = getattr(value, "on_crash", None)
+    if on_crash is not None and on_crash not in ON_CRASH:
+        raise Unfit(f"the executor {value.id!r}: on_crash is {on_crash!r} instead of one of {', '.join(map(repr, ON_CRASH))}")
+    _check_class(f"the executor {value.id!r}: params", getattr(value, "Params", None))
     if isinstance(value, FunctionExecutor):
-        _ = value.signature  # Evaluates the annotations, which is better tried now than when a task runs.
+        try:
+            _ = value.signature  # Evaluates the annotations, which is better tried now than when a task runs.
+        except TypeError as error:
+            raise Unfit(str(error)) from error
 
 
 def _check_policy(value: Any) -> None:
     _check_type(value, Policy)
     if not callable(value.around) or inspect.isasyncgenfunction(value.around):
         raise Unfit(f"the policy {value.name!r}: around is not an async function that returns the result")
-    if value.options is not None and not has(value.options):
-        raise Unfit(f"the policy {value.name!r}: options is {value.options!r} instead of an attrs class")
+    try:
+        inspect.signature(value.around).bind("call_next", "context", "options")
+    except TypeError as error:
+        rule = "cannot be called with call_next, context and options"
+        raise Unfit(f"the policy {value.name!r}: around{inspect.signature(value.around)} {rule}: {error}") from error
+    _check_class(f"the policy {value.name!r}: options", value.options)
+    if not isinstance(value.order, int):
+        raise Unfit(f"the policy {value.name!r}: order is {value.order!r} instead of an integer")
 
 
 def _check_storage(value: Any) -> None:
@@ -100,6 +116,11 @@ def _check_command(value: Any) -> None:
     module, colon, attribute = value.target.partition(":")
     if not (module and colon and attribute):
         raise Unfit(f"the command {value.name!r}: target is {value.target!r} instead of module:attribute")
+
+
+def _check_class(what: str, value: Any) -> None:
+    if value is not None and not (isinstance(get_origin(value) or value, type) and has(value)):
+        raise Unfit(f"{what} is {value!r} instead of an attrs class")
 
 
 def _check_type(value: Any, cls: type) -> None:

@@ -91,7 +91,7 @@ BROKEN = {
         """
         @hookimpl
         def apflow_executors():
-            yield executor("fine")(print)
+            yield executor("fine")(lambda: None)
             raise RuntimeError("no more")
         """,
         "RuntimeError: no more",
@@ -173,14 +173,73 @@ BROKEN = {
         def apflow_executors():
             yield odd
         """,
-        "NameError: name 'Nowhere' is not defined",
+        "executor 'odd', parameter 'x': its annotation cannot be evaluated at run time: NameError: name 'Nowhere'",
     ),
-    "one id twice": (
+    "a result that means nothing": (
+        """
+        @executor("odd")
+        async def odd(x: int, y: "list[int]") -> "int |":
+            return x
+
+        @hookimpl
+        def apflow_executors():
+            yield odd
+        """,
+        "executor 'odd', parameter 'return': its annotation cannot be evaluated at run time: SyntaxError: ",
+    ),
+    "a parameter without a name": (
+        """
+        @executor("odd")
+        async def odd(x, /):
+            return x
+
+        @hookimpl
+        def apflow_executors():
+            yield odd
+        """,
+        "executor 'odd', parameter 'x': is positional-only, and inputs are given by name",
+    ),
+    "an executor without a signature": (
         """
         @hookimpl
         def apflow_executors():
-            yield executor("twin")(print)
-            yield executor("twin")(repr)
+            yield executor("odd")(min)
+        """,
+        "executor 'odd': its signature cannot be read: ValueError: no signature found for builtin",
+    ),
+    "an executor that a crash does something unknown to": (
+        """
+        @executor("odd", on_crash="explode")
+        async def odd():
+            return None
+
+        @hookimpl
+        def apflow_executors():
+            yield odd
+        """,
+        "the executor 'odd': on_crash is 'explode' instead of one of 'rerun', 'fail'",
+    ),
+    "params that are no attrs class": (
+        """
+        @executor("odd", params=dict)
+        async def odd():
+            return None
+
+        @hookimpl
+        def apflow_executors():
+            yield odd
+        """,
+        "the executor 'odd': params is <class 'dict'> instead of an attrs class",
+    ),
+    "one id twice": (
+        """
+        def twin():
+            return None
+
+        @hookimpl
+        def apflow_executors():
+            yield executor("twin")(twin)
+            yield executor("twin")(twin)
         """,
         "apflow_executors yields two of the id 'twin'",
     ),
@@ -204,6 +263,33 @@ BROKEN = {
             yield Policy("odd", around=print, options=int)
         """,
         "the policy 'odd': options is <class 'int'> instead of an attrs class",
+    ),
+    "a policy whose options are made already": (
+        """
+        @hookimpl
+        def apflow_policies():
+            yield Policy("odd", around=print, options=Problem("no"))
+        """,
+        "the policy 'odd': options is Problem(",
+    ),
+    "a policy without an order": (
+        """
+        @hookimpl
+        def apflow_policies():
+            yield Policy("odd", around=print, order="first")
+        """,
+        "the policy 'odd': order is 'first' instead of an integer",
+    ),
+    "a policy that takes too little": (
+        """
+        async def around(call_next, context):
+            return await call_next()
+
+        @hookimpl
+        def apflow_policies():
+            yield Policy("odd", around)
+        """,
+        "the policy 'odd': around(call_next, context) cannot be called with call_next, context and options: too many",
     ),
     "a policy that yields": (
         """
