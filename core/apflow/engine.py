@@ -149,7 +149,7 @@ async def open_engine(
                     yield engine
             finally:
                 engine.manager.hold()
-                await host.shutdown(engine)
+                await host.shutdown(engine, settings.drain_timeout)
         finally:
             await engine.manager.close()
     finally:

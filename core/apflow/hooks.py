@@ -5,7 +5,10 @@ Nothing here goes through pluggy's own calls: those run backwards through the or
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from operator import itemgetter
 from typing import Any, TypeVar
 
@@ -13,6 +16,8 @@ from attrs import define, frozen
 from pluggy import HookImpl, PluginManager
 
 from apflow.loading import FOREIGN, in_one_line
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -102,6 +107,20 @@ def _taking_all(found: HookImpl, offered: tuple[str, ...]) -> Callable[..., Any]
         return lambda *arguments: function(arguments[place])
     pick = itemgetter(*places)
     return lambda *arguments: function(*pick(arguments))
+
+
+@contextmanager
+def told_when_late(implementation: Implementation, after: float) -> Iterator[None]:
+    """While a plugin is awaited: a warning that names it, once so many seconds have passed."""
+    from asyncio import get_running_loop  # noqa: PLC0415 - the program shows its help without it
+
+    about = {"plugin": implementation.plugin, "hook": implementation.hook}
+    warn = partial(_log.warning, "plugin %r is still in %s after %g s", *about.values(), after, extra=about)
+    timer = get_running_loop().call_later(after, warn)
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 async def in_time(result: Awaitable[Any], within: float | None) -> Any:

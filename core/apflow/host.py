@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import evolve
 
-from apflow.hooks import HookFailed, Implementation, Observer, as_it_is, implementations, in_time
+from apflow.hooks import HookFailed, Implementation, Observer, as_it_is, implementations, in_time, told_when_late
 from apflow.loading import FOREIGN, in_one_line, load, switch_off
 from apflow.plugins import Plugin, PluginInfo, PluginState, handed_over, installed
 from apflow.provided import COMMAND, EXECUTOR, KINDS, POLICY, STORAGE, Kind, KindName
@@ -29,7 +29,7 @@ from apflow_hookspecs import (
     TaskFailed,
     TaskTree,
 )
-from apflow_hookspecs.errors import ApflowError, ConfigError, PermissionDenied, PluginConflict
+from apflow_hookspecs.errors import ApflowError, ConfigError, PermissionDenied, PluginConflict, shortened
 
 __all__ = ["Host", "PluginInfo", "PluginState"]
 
@@ -161,7 +161,9 @@ class Host:
         return any(observer.switched_off is None for observer in self._observers)
 
     async def startup(self, engine: Engine) -> None:
-        """`apflow_startup`: plugins begin. When one cannot, those that have begun are ended.
+        """`apflow_startup`: plugins begin, however long it takes; one that takes long is named in a warning.
+
+        When one cannot, those that have begun are ended, for which each has `hook_timeout` seconds.
 
         Raises:
             ApflowError: One could not.
@@ -169,16 +171,23 @@ class Host:
         begun: list[str] = []
         for implementation in self._implementations["apflow_startup"]:
             try:
-                await implementation.answer(engine, within=None, read=as_it_is)
+                with told_when_late(implementation, self._timeout):
+                    await implementation.answer(engine, within=None, read=as_it_is)
             except HookFailed as failure:
-                await self._shut_down(engine, begun)
+                await self._shut_down(engine, begun, self._timeout)
                 kind = ConfigError if isinstance(failure.__cause__, ConfigError) else ApflowError
                 raise kind(f"plugin {failure.plugin!r} cannot start: {failure.reason}") from failure.__cause__
             begun.append(implementation.plugin)
 
-    async def shutdown(self, engine: Engine) -> None:
-        """`apflow_shutdown`: plugins end; errors are logged."""
-        await self._shut_down(engine, [plugin.name for plugin in self._providers()])
+    async def shutdown(self, engine: Engine, within: float | None = None) -> None:
+        """`apflow_shutdown`: plugins end; errors are logged.
+
+        Args:
+            engine: What they are ended with.
+            within: Seconds that each has, though never less than `hook_timeout`; None is for ever.
+        """
+        within = None if within is None else max(within, self._timeout)
+        await self._shut_down(engine, [plugin.name for plugin in self._providers()], within)
 
     async def validate_task(self, task: Task, executor: ExecutableTask | None, tree: TaskTree) -> list[Problem]:
         """`apflow_validate_task`: what plugins have against a task. A validator that fails has something against it."""
@@ -276,13 +285,15 @@ class Host:
                 problems.append(Problem(why, code=PermissionDenied.code))
         return problems
 
-    async def _shut_down(self, engine: Engine, plugins: Container[str]) -> None:
+    async def _shut_down(self, engine: Engine, plugins: Container[str], within: float | None) -> None:
         for implementation in self._implementations["apflow_shutdown"]:
             if implementation.plugin in plugins:
                 try:
-                    await implementation.answer(engine, within=None, read=as_it_is)
+                    await implementation.answer(engine, within=within, read=as_it_is)
                 except HookFailed as failure:
-                    _log.exception("%s", failure, extra={"plugin": failure.plugin, "hook": failure.hook})
+                    about = {"plugin": failure.plugin, "hook": failure.hook}
+                    # The cause goes with the record, and the message would tell it a second time.
+                    _log.error("plugin %r failed in %s", *about.values(), exc_info=failure.__cause__, extra=about)
 
     def _providers(self, *kinds: Kind) -> list[Plugin]:
         """The plugins that are on, once they were asked for what they provide; all kinds where none is named."""
@@ -324,12 +335,20 @@ class Host:
         )
 
 
-def _checked(answer: Iterable[Problem] | None) -> list[Problem]:
-    problems = [] if answer is None else list(answer)
-    for problem in problems:
-        if not isinstance(problem, Problem):
-            raise TypeError(f"answered {problem!r} where a Problem belongs")
+def _checked(answer: object) -> list[Problem]:
+    if answer is None:
+        return []
+    if isinstance(answer, str) or not isinstance(answer, Iterable):
+        raise TypeError(f"returned {_named(answer)} instead of an iterable of Problem, or None")
+    problems = list(answer)
+    for found in problems:
+        if not isinstance(found, Problem):
+            raise TypeError(f"returned {_named(found)} among what is each to be a Problem")
     return problems
+
+
+def _named(answer: object) -> str:
+    return "one Problem" if isinstance(answer, Problem) else shortened(answer)
 
 
 def _inputs(answer: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -1,4 +1,5 @@
 import asyncio
+import logging
 from types import SimpleNamespace
 
 import pytest
@@ -130,11 +131,24 @@ async def raising_async(task):
         (raising, "ValueError: no idea"),
         (raising_late, "ValueError: no idea"),
         (raising_async, "ValueError: no idea"),
-        (lambda: "no", "TypeError: answered 'n' where a Problem belongs"),
-        (lambda: 3, "TypeError: 'int' object is not iterable"),
+        (lambda: "wrong", "TypeError: returned 'wrong' instead of an iterable of Problem, or None"),
+        (lambda: 3, "TypeError: returned 3 instead of an iterable of Problem, or None"),
+        (lambda: Problem("no"), "TypeError: returned one Problem instead of an iterable of Problem, or None"),
+        (lambda: [Problem("no"), "wrong"], "TypeError: returned 'wrong' among what is each to be a Problem"),
+        (lambda: [Problem("no", severity="fatal")], "ValueError: severity = 'fatal': must be one of 'error', 'warning'"),
         (never, "TimeoutError: no answer within 0.01 s"),
     ],
-    ids=["raises", "raises late", "raises async", "answers a text", "answers a number", "never answers"],
+    ids=[
+        "raises",
+        "raises late",
+        "raises async",
+        "answers a text",
+        "answers a number",
+        "answers one problem",
+        "answers a text among problems",
+        "answers a problem of no known severity",
+        "never answers",
+    ],
 )
 async def test_a_validator_that_fails_refuses_and_is_named(validator, reason):
     problems = await host_of("apflow_validate_task", timeout=SOON, strange=validator).validate_task(TASK, None, TREE)
@@ -369,3 +383,47 @@ async def test_a_plugin_that_cannot_end_keeps_none_from_ending(caplog):
     assert steps == ["a ends", "b ends"]
     (record,) = caplog.records
     assert (record.plugin, record.hook, record.levelname) == ("a", "apflow_shutdown", "ERROR")
+    assert record.getMessage() == "plugin 'a' failed in apflow_shutdown"
+    assert str(record.exc_info[1]) == "no end"
+
+
+async def test_a_plugin_that_does_not_end_is_left_behind_when_its_time_is_up(caplog):
+    steps = []
+    host = Host({"a": implementing("apflow_shutdown", never), "b": lifecycle("b", steps)}, hook_timeout=SOON)
+    await host.shutdown(object(), within=SOON)
+    assert steps == ["b ends"]
+    (record,) = caplog.records
+    assert (record.plugin, str(record.exc_info[1])) == ("a", "no answer within 0.01 s")
+
+
+async def test_a_plugin_has_the_time_of_a_hook_to_end_where_nothing_else_has_any():
+    steps = []
+
+    async def end(engine):
+        await asyncio.sleep(0)
+        steps.append("a ends")
+
+    await host_of("apflow_shutdown", a=end).shutdown(object(), within=0)
+    assert steps == ["a ends"]
+
+
+async def test_a_plugin_that_takes_long_to_start_is_named_and_waited_for():
+    warned, records = asyncio.Event(), []
+
+    async def start():
+        await warned.wait()
+
+    def listen(record):
+        records.append(record)
+        warned.set()
+        return True
+
+    logger = logging.getLogger("apflow.hooks")
+    logger.addFilter(listen)
+    try:
+        await host_of("apflow_startup", timeout=SOON, lazy=start).startup(object())
+    finally:
+        logger.removeFilter(listen)
+    (record,) = records
+    assert (record.plugin, record.hook, record.levelname) == ("lazy", "apflow_startup", "WARNING")
+    assert record.getMessage() == "plugin 'lazy' is still in apflow_startup after 0.01 s"
