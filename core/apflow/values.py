@@ -36,12 +36,12 @@ class BadValue(ValueError):
     """A value is not JSON.
 
     Args:
-        path: JSON Pointer (RFC 6901) to the culprit.
+        path: JSON Pointer (RFC 6901) to the culprit; empty for the value itself.
         rule: What it breaks.
     """
 
     def __init__(self, path: str, rule: str) -> None:
-        super().__init__(f"at {path or '/'}: {rule}")
+        super().__init__(f"at {path or 'the top'}: {rule}")
         self.path = path
         self.rule = rule
 

@@ -93,6 +93,7 @@ def test_what_is_not_json_is_refused_with_its_place(value, path, rule):
     with pytest.raises(BadValue) as caught:
         checked(value)
     assert (caught.value.path, caught.value.rule.replace(f"{__name__}.", "test_values.")) == (path, rule)
+    assert str(caught.value).startswith(f"at {path or 'the top'}: ")
 
 
 def test_a_value_may_be_as_deep_as_the_bound_and_no_deeper():
