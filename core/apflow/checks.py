@@ -32,12 +32,17 @@ class Checks:
             rule = missing_executor(task.executor or "", self._host)
             yield Problem(rule, task.key, "executor", task.executor, ExecutorNotFound.code)
         else:
-            yield from self._inputs(task, executor.id, tree)
+            yield from self._inputs(task, executor, tree)
         for name, options in task.policies.items():
             yield from self._policy(task, name, options)
 
-    def _inputs(self, task: Task, executor: str, tree: TaskTree) -> Iterator[Problem]:
-        call = self._calls[executor]
+    def _inputs(self, task: Task, executor: ExecutableTask, tree: TaskTree) -> Iterator[Problem]:
+        try:
+            call = self._calls[executor.id]
+        except TypeError as error:
+            plugin = self._host.provider("executor", executor.id).label
+            yield Problem(f"cannot be called, as provided by plugin {plugin}: {error}", task.key, "executor", executor.id)
+            return
         provided = frozenset(tree[d.task_id].key for d in task.dependencies) if call.missing(task.inputs) else NONE
         for misfit in call.misfits(task.inputs, provided):
             # What is missing a hook may still add.

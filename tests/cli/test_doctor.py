@@ -144,6 +144,45 @@ def test_a_conflict_of_plugins_is_an_error(apflow_with):
     (conflict,) = [text for about, text in errors(done) if about == "plugin"]
     assert "probe" in conflict
     assert "second" in conflict
+    assert [finding["text"] for finding in troubles(done) if finding["state"] == "warning"] == [
+        f"{label} is on: {conflict}" for label in ("probe (apflow-probe 1.0)", "second (apflow-second 1.0)")
+    ]
+
+
+def test_two_plugins_with_one_executor_are_listed_with_their_conflict(apflow_with):
+    source = (
+        "from apflow_hookspecs import executor, hookimpl\n@executor('echo')\nasync def echo():\n    return 1\n"
+        "@hookimpl\ndef apflow_executors():\n    yield echo\n"
+    )
+    plugins = apflow_with("second", second=source)("plugins", "list", "--json").json["plugins"]
+    told = {plugin["name"]: plugin["reason"] for plugin in plugins if plugin["name"] in ("probe", "second")}
+    assert told["probe"] == told["second"]
+    assert told["probe"].startswith("the executor 'echo' is provided by two plugins, probe ")
+
+
+LOCKED = """
+import threading
+from apflow_hookspecs import executor, hookimpl
+
+@executor("locked")
+async def locked(lock: threading.Thread) -> None: ...
+
+@hookimpl
+def apflow_executors():
+    yield locked
+"""
+
+
+def test_an_executor_that_cannot_be_called_is_told_by_its_plugin_and_parameter(apflow_with):
+    program = apflow_with("locker", locker=LOCKED)
+    rule = "executor 'locked', parameter 'lock': no JSON value can be turned into <class 'threading.Thread'>"
+    done = program("doctor", "--json")
+    assert [finding["text"] for finding in troubles(done)] == [f"locker (apflow-locker 1.0) has what cannot be called: {rule}"]
+    refused = program("run", program.file([{"id": "a", "executor": "locked"}]))
+    assert refused.code == 2
+    assert refused.err == (
+        f"error: task 'a', executor = 'locked': cannot be called, as provided by plugin locker (apflow-locker 1.0): {rule}\n"
+    )
 
 
 def test_a_configuration_that_does_not_fit_is_an_error_for_each_problem(apflow):

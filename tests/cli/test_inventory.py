@@ -166,6 +166,26 @@ def test_a_plugins_command_that_cannot_be_imported_is_one_line(apflow_with):
     assert "the command 'lost' cannot be loaded from 'nowhere_at_all:lost': ModuleNotFoundError" in line
 
 
+def test_a_plugins_command_of_a_name_that_is_taken_is_told_of(apflow_with):
+    source = (
+        "from apflow_hookspecs import Command, hookimpl\n@hookimpl\ndef apflow_commands():\n"
+        "    yield Command('run', 'Run.', 'nowhere_at_all:run')\n"
+    )
+    program = apflow_with("runner", runner=source)
+    told = "plugin runner (apflow-runner 1.0): its command 'run' cannot be reached, as the program has one of that name"
+    done = program("--help")
+    assert (done.code, done.err) == (0, f"warning: {told}; give it another\n")
+    assert done.out.splitlines()[-1] != "Run."
+    assert told in program("doctor").out
+    assert program("run", "--help").err == ""
+
+
+def test_a_plugin_that_cannot_end_is_told_of_once(apflow_with):
+    source = "from apflow_hookspecs import hookimpl\n@hookimpl\ndef apflow_shutdown(engine):\n    raise OSError('no\\ndisk')\n"
+    done = apflow_with("nasty", nasty=source)("tasks", "list")
+    assert (done.code, done.err) == (0, "error: plugin 'nasty' failed in apflow_shutdown: OSError: no\\ndisk\n")
+
+
 def test_an_unexpected_error_is_one_line_and_a_traceback_with_debug(apflow_with):
     source = (
         "import click\nfrom apflow_hookspecs import Command, hookimpl\n@click.command()\ndef boom():\n    1 / 0\n"
@@ -204,3 +224,15 @@ def test_text_that_the_terminal_cannot_show_is_escaped(apflow):
     assert r"\u65e5\u672c started" in done.out
     again = apflow("run", name, "--json", PYTHONIOENCODING="latin-1")
     assert again.json["tasks"][0]["name"] == "日本"
+
+
+def test_a_plugins_command_takes_the_shared_options_before_and_after_its_name(apflow_with):
+    source = (
+        "import click\nfrom apflow_hookspecs import Command, hookimpl\n\n\n"
+        "@click.command()\n@click.option('--debug')\n@click.pass_obj\n"
+        "def hello(session, debug):\n    click.echo(f'{session.db} {session.json} {debug}')\n\n\n"
+        "@hookimpl\ndef apflow_commands():\n    yield Command('hello', 'Say hello.', 'greeter:hello')\n"
+    )
+    program = apflow_with("greeter", greeter=source)
+    assert program("--db", "a.db", "hello", "--json").out == "a.db True None\n"
+    assert program("hello", "--db", "b.db", "--debug", "mine").out == "b.db False mine\n"

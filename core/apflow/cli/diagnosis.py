@@ -14,9 +14,12 @@ from typing import Literal
 
 from attrs import frozen
 
+from apflow.calls import Call
+from apflow.cli.program import shadowed
 from apflow.cli.session import Session
 from apflow.cli.text import plural
 from apflow.engine import open_storage
+from apflow.host import Host
 from apflow.plugins import PluginState
 from apflow.remote import connected
 from apflow_hookspecs import Caller, Json, Storage
@@ -80,8 +83,22 @@ def _plugins(session: Session) -> Iterator[Finding]:
             yield Finding("warning", "plugin", f"{plugin.label} is off: {plugin.reason}; {advice}")
         else:
             why = f": {plugin.reason}" if plugin.reason else ""
-            yield Finding("ok", "plugin", f"{plugin.label} is {plugin.state}{why}")
-    yield from (Finding("error", "plugin", conflict.message) for conflict in session.host.conflicts)
+            troubled = plugin.state is PluginState.ON and plugin.reason
+            yield Finding("warning" if troubled else "ok", "plugin", f"{plugin.label} is {plugin.state}{why}")
+    conflicts = session.host.conflicts
+    yield from (Finding("error", "plugin", conflict.message) for conflict in conflicts)
+    if not conflicts:
+        yield from (Finding("warning", "plugin", warning) for warning in shadowed(session))
+        yield from _executors(session.host)
+
+
+def _executors(host: Host) -> Iterator[Finding]:
+    """Those that no task can be made of; this is seen only when they are first called."""
+    for id, executor in host.executors.items():
+        try:
+            Call(executor)
+        except TypeError as error:
+            yield Finding("warning", "plugin", f"{host.provider('executor', id).label} has what cannot be called: {error}")
 
 
 async def _storage(session: Session) -> AsyncIterator[Finding]:

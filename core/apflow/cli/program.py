@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from io import TextIOWrapper
 from typing import Any
@@ -38,6 +38,12 @@ class Program(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, ours first."""
         return [*self.commands, *(name for name in _plugin_commands(ctx) if name not in self.commands)]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of the commands; a plugin's that is never reached is told of."""
+        for warning in shadowed(ctx.ensure_object(Session)):
+            _log.warning("%s", warning)
+        super().format_commands(ctx, formatter)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """One command; plugins are looked at only for a name that is not ours."""
@@ -91,6 +97,14 @@ def _outcome(work: Callable[[], int | None], session: Session) -> int:
 def _forget_output() -> None:
     # Else the interpreter complains at exit, when it flushes what nobody reads (docs.python.org, "Note on SIGPIPE").
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def shadowed(session: Session) -> Iterator[str]:
+    """For each command of a plugin that has the name of one of ours: that it cannot be reached."""
+    host = session.host
+    for name in (command.name for command in COMMANDS if command.name in host.commands):
+        rule = "cannot be reached, as the program has one of that name; give it another"
+        yield f"plugin {host.provider('command', name).label}: its command {name!r} {rule}"
 
 
 def _plugin_commands(ctx: click.Context) -> Mapping[str, Command]:
