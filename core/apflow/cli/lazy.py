@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from apflow.cli.session import share_options
 from apflow_hookspecs import Command
 from apflow_hookspecs.errors import ConfigError
 
@@ -37,6 +38,7 @@ class LazyCommand(click.Command):
             raise self._unusable(f"{type(error).__name__}: {error}") from error
         if not isinstance(command, click.Command):
             raise self._unusable(f"it is no click command, but {type(command).__name__}")
+        share_options(command)
         return command
 
     def _unusable(self, why: str) -> ConfigError:

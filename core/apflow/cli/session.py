@@ -203,6 +203,14 @@ def shared_options(command: F) -> F:
     return command
 
 
+def share_options(command: click.Command) -> None:
+    """Give a loaded command those of the shared options that it does not have, nor others of the same name."""
+    taken = {name for parameter in command.params for name in parameter.opts}
+    for names, about in _OPTIONS:
+        if taken.isdisjoint(names):
+            click.option(*names, **about, expose_value=False, is_eager=True, callback=_remember)(command)
+
+
 _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--db",), {"metavar": "PATH|URL", "help": "The storage."}),
     (("--config",), {"metavar": "FILE", "help": "The configuration, instead of apflow.toml."}),

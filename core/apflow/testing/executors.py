@@ -6,7 +6,7 @@
         plugin = apflow_greet
         executor_id = "greet"
         example = {"name": "Ada"}
-        refused = {"name": {"name": 7}, "nmae": {"nmae": "Ada"}}
+        refused = {"name": {"name": 7}, "nmae": {"name": "Ada", "nmae": "Ada"}}
 
 Needs `psutil`.
 """
