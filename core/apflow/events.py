@@ -26,6 +26,7 @@ class Watcher:
     def __init__(self) -> None:
         self.buffer: deque[Event] = deque()
         self.news = asyncio.Event()
+        self.failure: Exception | None = None
 
 
 class Events:
@@ -74,6 +75,12 @@ class Events:
             for watcher in watchers:
                 watcher.news.set()
 
+    def lost(self, tree_id: str, failure: Exception) -> None:
+        """Nothing of a tree is stored here any more: those who watch it are told why."""
+        for watcher in self._watchers.get(tree_id, ()):
+            watcher.failure = failure
+            watcher.news.set()
+
     async def _observe(self) -> None:
         while True:
             event = await self._observed.get()
@@ -88,7 +95,7 @@ class Events:
         """The events of a tree from number `after` + 1 on, to the end of run `run` or of a later one.
 
         Raises:
-            StorageUnavailable: Nothing can be stored any more.
+            StorageUnavailable: Nothing of it can be stored any more.
         """
         watcher = Watcher()
         self._watchers.setdefault(tree_id, set()).add(watcher)
@@ -100,8 +107,9 @@ class Events:
                     yield event
                     if event.type == "tree_settled" and event.run >= run:
                         return
-                if self._failure is not None:
-                    raise self._failure
+                failure = watcher.failure or self._failure
+                if failure is not None:
+                    raise failure
                 if self._closed:
                     return
                 await watcher.news.wait()

@@ -242,6 +242,7 @@ class Keeper:
         if live is None:
             return
         self._tell(live, error)
+        self.events.lost(tree_id, error)
         self.transitions.withdraw(live)
         stopping = asyncio.get_running_loop().create_task(self.runner.drop(list(live.running.values())))
         self._stopping.add(stopping)

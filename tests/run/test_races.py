@@ -262,17 +262,28 @@ async def test_a_tree_that_is_lost_gives_back_as_many_slots_as_it_had(labour):
                 return committed
             return await self.storage.commit(batch)
 
+    seen = asyncio.Event()
+
     @executor("brief")
     async def brief():
-        await labour.began.wait()
+        await seen.wait()
 
     async with engine_of(labour.executor, brief, max_concurrency=2, **lent(Taken())) as engine:
         tree = [group("root"), task("a", "labour"), task("b", "brief")]
         await engine.creator.create_task_tree_from_array(tree, execute=True)
+        watching = asyncio.ensure_future(_watched(engine.watch("root"), seen))
+        await seen.wait()
         with pytest.raises(ApflowError, match="another owner"):
             await engine.manager.wait("root")
+        with pytest.raises(ApflowError, match="another owner"):
+            await asyncio.wait_for(watching, 30)
         await turns()
         assert engine._keeper.schedule.free == 2
+
+
+async def _watched(events, seen):
+    async for _ in events:
+        seen.set()
 
 
 async def test_the_history_tells_what_a_hook_made_of_the_inputs_of_an_attempt_that_a_crash_ended(labour):

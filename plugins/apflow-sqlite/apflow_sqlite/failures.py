@@ -70,14 +70,17 @@ def _of_sqlite(path: Path, error: sqlite3.Error) -> errors.StorageUnavailable:
 def damaged(path: Path, finding: str) -> errors.StorageBroken:
     """The file does not hold together."""
     return errors.StorageBroken(
-        f"{path}: is damaged ({finding}) and was left as it is; "
-        f"move it aside with its -wal and -shm files, then restore a copy: cp COPY {path}"
+        f"{path}: is damaged ({finding}) and was left as it is; move it aside with its -wal and -shm files, "
+        f"or the copy that you restore is lost to them: mkdir aside && mv {path}* aside/ && cp COPY {path}"
     )
 
 
 def gone(path: Path, file: Path) -> errors.StorageBroken:
-    """The file, or the log beside it, was taken away from under its owner."""
+    """The file, its lock, or the log beside it was taken away from under its owner."""
+    told = f"{file}: was moved, removed or replaced while it was in use, and nothing more is written"
+    if file != path and file.suffix == ".lock":
+        return errors.StorageBroken(f"{told}; another process may own {path} by now: end all that use it, and start again")
     return errors.StorageBroken(
-        f"{file}: was moved, removed or replaced while it was in use, and nothing more is written; "
-        f"put it back, or restore a copy (cp COPY {path}), and start again"
+        f"{told}; put it back and start again, or restore a copy, "
+        f"without the -wal and -shm files that are left: mkdir aside && mv {path}* aside/; cp COPY {path}"
     )

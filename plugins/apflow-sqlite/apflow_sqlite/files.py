@@ -48,19 +48,24 @@ def create_folder(folder: Path) -> None:
 
 
 def create_file(path: Path) -> None:
-    """Create a file for this user alone, unless it is there; SQLite gives the files beside it the same mode.
-
-    Raises:
-        OSError: It cannot be created, or is there and this user may not write it, which SQLite would find too late.
-    """
+    """Create a file for this user alone, unless it is there; SQLite gives the files beside it the same mode."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
-        # Not by opening it: to close it would end the locks of this process's connections.
-        if not may_write(path):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)) from None
         return
     sync_folder(path.parent)
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Raise where there is a file that this user may not write, before a lock is left beside it; SQLite would find it too late.
+
+    Raises:
+        OSError: There is.
+    """
+    # Not by opening it: to close it would end the locks of this process's connections.
+    if path.exists() and not may_write(path):
+        code = errno.EROFS if os.statvfs(path).f_flag & os.ST_RDONLY else errno.EACCES
+        raise OSError(code, os.strerror(code), str(path))
 
 
 def may_write(path: Path) -> bool:
@@ -77,6 +82,11 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def lock_of(path: Path) -> Path:
+    """The file whose lock says who owns another."""
+    return path.with_name(f"{path.name}.lock")
+
+
 class FileLock:
     """An exclusive lock on `<file>.lock`, which ends with the process; the lock file tells the owner's pid and socket.
 
@@ -85,8 +95,9 @@ class FileLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._descriptor = os.open(lock_of(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
+            _give(self._descriptor, path)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.tell(None)
         except BlockingIOError:
@@ -111,6 +122,13 @@ class FileLock:
     def _close(self) -> None:
         os.close(self._descriptor)
         self._descriptor = -1
+
+
+def _give(descriptor: int, path: Path) -> None:
+    """Where root looks after another user's file, the lock is that user's too, as the log is that SQLite makes."""
+    if os.geteuid() == 0 and path.exists():
+        found = path.stat()
+        os.fchown(descriptor, found.st_uid, found.st_gid)
 
 
 def _owned(path: Path, content: bytes) -> errors.StorageOwned:

@@ -22,7 +22,7 @@ class Readers:
 
     def __init__(self, path: Path, mode: str, size: int) -> None:
         self.path = path
-        self._mode = mode
+        self.mode = mode
         self._free = asyncio.Semaphore(size)
         self._idle: list[Line[sqlite3.Connection]] = []
         self._lines: list[Line[sqlite3.Connection]] = []
@@ -40,7 +40,7 @@ class Readers:
     async def _opened(self) -> Line[sqlite3.Connection]:
         if self._closed:
             raise errors.StorageBroken(f"{self.path}: is closed")
-        line = await Line.open(self.path, partial(connect, self.path, self._mode))
+        line = await Line.open(self.path, partial(connect, self.path, self.mode))
         self._lines.append(line)
         return line
 

@@ -27,7 +27,7 @@ from apflow_sqlite import care, copying, reading, schema, sql
 from apflow_sqlite.connection import Line, connect
 from apflow_sqlite.endpoint import prepare_socket
 from apflow_sqlite.failures import failure
-from apflow_sqlite.files import FileLock, create_file, create_folder, file_of, may_write, refuse_other_kinds
+from apflow_sqlite.files import FileLock, create_file, create_folder, file_of, may_write, refuse_other_kinds, refuse_unwritable
 from apflow_sqlite.mounts import refuse_network
 from apflow_sqlite.options import Options, synchronous
 from apflow_sqlite.readers import Readers
@@ -93,6 +93,7 @@ class SqliteStorage:
         """Become the owner of the file; whether there is anything in it yet."""
         try:
             create_folder(self.path.parent)
+            refuse_unwritable(self.path)
             self._lock = FileLock(self.path)
             create_file(self.path)
             self.endpoint = prepare_socket(self.path)
@@ -167,7 +168,7 @@ class SqliteStorage:
 
     async def _copy(self, work: Callable[[sqlite3.Connection, Path, threading.Event], None], target: Path) -> None:
         stopped = threading.Event()
-        line = await Line.open(self.path, partial(connect, self.path, "ro"))
+        line = await Line.open(self.path, partial(connect, self.path, self._readers.mode))
         try:
             await line.run(work, target, stopped)
         finally:

@@ -7,33 +7,37 @@ from collections.abc import Callable
 from pathlib import Path
 
 from apflow_sqlite.failures import gone
+from apflow_sqlite.files import lock_of
 
 INTERVAL = 1.0
 """Seconds for which a look is good: measured, two looks a commit would be a tenth of a small one's time."""
 
 
 class Watch:
-    """Knows the inodes of the file and of the log beside it, without which a commit would go where nobody finds it."""
+    """Knows the inodes of the file, of its lock, and of the log beside it.
+
+    Without the file or the log a commit would go where nobody finds it, and without the lock another process may own the file.
+    """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path
         self._clock = clock
         self._next = 0.0
-        self._known = {path: _inode(path)}
+        self._known = {file: _inode(file) for file in (path, lock_of(path))}
 
     def look(self) -> None:
         """Look, unless that was done just now.
 
         Raises:
-            StorageBroken: The file or its log is gone, or another.
+            StorageBroken: One of them is gone, or another.
         """
         if self._clock() >= self._next:
             self.look_now()
             self._next = self._clock() + INTERVAL
 
     def look_now(self) -> None:
-        """Look at the file and, where it was seen before, at the log; as `look`."""
-        for file in (self._path, self._log):
+        """Look at the file, at the lock and, where it was seen before, at the log; as `look`."""
+        for file in (self._path, lock_of(self._path), self._log):
             if file in self._known or file.exists():
                 found = _inode(file)
                 if found is None or self._known.setdefault(file, found) != found:

@@ -363,6 +363,19 @@ async def test_a_backup_is_whole_and_its_user_s_alone(path, tmp_path):
     await storage.close()
 
 
+async def test_of_a_damaged_file_there_is_no_backup(path, tmp_path):
+    storage = await open_sqlite(url_of(path), StorageOptions())
+    await insert(storage, sample_tree("t", 2000))
+    await storage.close()
+    content = path.read_bytes()
+    path.write_bytes(content[:8192] + bytes(8192) + content[16384:])
+    damaged = await open_sqlite(url_of(path), StorageOptions(read_only=True))
+    with pytest.raises(errors.StorageBroken, match=r"flow\.db: is damaged"):
+        await damaged.backup(str(tmp_path / "copy.db"))
+    await damaged.close()
+    assert not list(tmp_path.glob("copy*"))
+
+
 async def test_a_backup_never_replaces_a_file(path):
     storage = await open_sqlite(url_of(path), StorageOptions())
     with pytest.raises(errors.StorageUnavailable, match="is there already"):

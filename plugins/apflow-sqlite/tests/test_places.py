@@ -107,6 +107,16 @@ async def test_a_folder_is_no_file(path, options):
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may look after the files of others")
+async def test_a_lock_that_root_makes_is_the_file_owners(path):
+    await (await open_sqlite(url_of(path), StorageOptions())).close()
+    lock = path.with_name("flow.db.lock")
+    lock.unlink()
+    os.chown(path, 65534, 65534)
+    await (await open_sqlite(url_of(path), StorageOptions())).close()
+    assert (lock.stat().st_uid, lock.stat().st_gid) == (65534, 65534)
+
+
 async def test_a_pipe_is_no_file(path):
     os.mkfifo(path)
     assert "neither a file" in (await refusal(path, errors.StorageBroken)).message
@@ -139,8 +149,10 @@ async def test_a_file_that_may_not_be_written_is_named(shared_folder, without_ro
     path = shared_folder / "flow.db"
     await (await open_sqlite(url_of(path), StorageOptions())).close()
     path.chmod(mode)
+    path.with_name("flow.db.lock").unlink()
     message = (await refusal(path, errors.StorageUnavailable)).message
     assert "writ" in message
+    assert list(shared_folder.iterdir()) == [path]
     path.chmod(0o600)
     await (await open_sqlite(url_of(path), StorageOptions())).close()
 

@@ -68,6 +68,7 @@ class Supervisor:
     def __init__(self, lifeline: int) -> None:
         self.lifeline = lifeline
         self.cut = False
+        self.parent = os.getppid()
         self.child = 0
         self.code: int | None = None
         self.adopts = prctl(SET_CHILD_SUBREAPER, 1)
@@ -108,10 +109,15 @@ class Supervisor:
             self.tell(b"ended %d" % self.code)
 
     def end(self, number: int, patience: float) -> None:
-        """Send a signal to every process group below, also to those that appear meanwhile, until all are gone."""
+        """Send a signal to every process group below, also to those that appear meanwhile, until all are gone.
+
+        Where apflow is gone there is no grace: its task may be run again at once.
+        """
         limit = time.monotonic() + patience
         told: set[int] = set()
         while self.alive() and (rest := limit - time.monotonic()) > 0:
+            if number == signal.SIGTERM and os.getppid() != self.parent:
+                return
             groups = self.groups()
             for group in groups if number == signal.SIGKILL else groups - told:
                 with contextlib.suppress(ProcessLookupError, PermissionError):

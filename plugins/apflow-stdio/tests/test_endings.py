@@ -160,14 +160,14 @@ async def test_an_attempt_that_is_abandoned_ends_its_processes_all_the_same(exec
     assert gone(pids)
 
 
-def apflow_running(command: list[str]) -> subprocess.Popen[bytes]:
+def apflow_running(command: list[str], grace: float = 0.2) -> subprocess.Popen[bytes]:
     program = f"""
 import asyncio
 from apflow_hookspecs import Task, TaskContext
 from apflow_stdio.command import CommandExecutor
 from apflow_stdio.options import Options
 task = Task(n=0, id="t", key="t", name="t", tree_id="t", executor="command_executor")
-asyncio.run(CommandExecutor(Options(grace=0.2)).execute({{"command": {command!r}}}, TaskContext(task=task)))
+asyncio.run(CommandExecutor(Options(grace={grace})).execute({{"command": {command!r}}}, TaskContext(task=task)))
 """
     return subprocess.Popen([sys.executable, "-c", program])
 
@@ -176,6 +176,13 @@ async def test_when_apflow_is_killed_every_process_ends(python, mailbox):
     with apflow_running([*python(FAMILY + "deaf()\n" + ALL), str(mailbox.path)]) as apflow:
         pids = await mailbox.numbers()
         assert len(pids) == 6
+        apflow.kill()
+    await until_gone(pids)
+
+
+async def test_when_apflow_is_killed_there_is_no_grace_for_the_task_may_run_again_at_once(python, mailbox):
+    with apflow_running([*python(FAMILY + "deaf(); hang()"), str(mailbox.path)], grace=3600) as apflow:
+        pids = await mailbox.numbers()
         apflow.kill()
     await until_gone(pids)
 
