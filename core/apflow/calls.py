@@ -22,7 +22,6 @@ class Call:
         executor: The executor.
         accepts: Names of the inputs that it takes; None is any.
         wants_context: Whether it is given a `TaskContext`.
-        on_crash: What recovery does with an attempt of it, where the task does not say.
 
     Raises:
         TypeError: Its signature says what no JSON value can be; the message names the executor and the parameter.
@@ -30,7 +29,6 @@ class Call:
 
     def __init__(self, executor: ExecutableTask) -> None:
         self.executor = executor
-        self.on_crash: str = getattr(executor, "on_crash", None) or "rerun"
         self.accepts: frozenset[str] | None = None
         self.wants_context = False
         self._required: frozenset[str] = frozenset()

@@ -88,7 +88,10 @@ class TaskCreator:
             fresh_ids=fresh_ids,
             max_depth=self._settings.max_depth,
         )
-        found = [*draft.problems, *await self._validate(draft)]
+        # Of a field that could not be read there is nothing to validate.
+        unread = {(problem.task, _top(problem.field)) for problem in draft.problems}
+        validated = [p for p in await self._validate(draft) if p.field is None or (p.task, _top(p.field)) not in unread]
+        found = [*draft.problems, *validated]
         return evolve(
             draft,
             problems=tuple(problem for problem in found if problem.severity == "error"),
@@ -107,11 +110,16 @@ class TaskCreator:
         return [evolve(problem, task=draft.labels.get(problem.task or "", problem.task)) for problem in problems]
 
 
+def _top(field: str | None) -> str | None:
+    return None if field is None else field.partition(".")[0]
+
+
 def refusal(problems: Sequence[Problem]) -> ApflowError:
     """The error that tells problems: of their class where they are of one kind."""
     codes = {problem.code for problem in problems}
     error = errors.BY_CODE.get(codes.pop(), InvalidTask) if len(codes) == 1 else InvalidTask
     message = str(problems[0])
     if len(problems) > 1:
-        message = f"{len(problems)} problems, the first: {message}"
+        count = f"more than {MAX_SHOWN}" if len(problems) > MAX_SHOWN else str(len(problems))
+        message = f"{count} problems, the first: {message}"
     return error(message, problems=tuple(problems[:MAX_SHOWN]))

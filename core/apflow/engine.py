@@ -16,6 +16,7 @@ from apflow.host import Host
 from apflow.keeper import Keeper
 from apflow.known import missing_storage
 from apflow.manager import Recovered, TaskManager
+from apflow.policies import refuse_misfits
 from apflow_hookspecs import Caller, Event, ExecutableTask, Json, Storage, StorageOptions, TaskStatus, TaskTree
 from apflow_hookspecs.errors import ConfigError
 
@@ -126,7 +127,7 @@ async def open_engine(
         options: Settings by name, as in `apflow.toml`.
 
     Raises:
-        ConfigError: The configuration does not fit, plugins conflict, or no plugin provides the storage.
+        ConfigError: The configuration does not fit, plugins conflict, or no plugin provides the storage or a configured policy.
         StorageUnavailable: The storage cannot be used.
     """
     if settings is not None and (url is not None or options):
@@ -138,6 +139,8 @@ async def open_engine(
         host = Host.discover(chosen.allow, chosen.block, strict=chosen.strict, hook_timeout=settings.hook_timeout)
     for conflict in host.conflicts:
         raise conflict
+    if settings.policies or settings.executor_policies:
+        refuse_misfits(host, settings)
     storage = await open_storage(host, settings)
     try:
         engine = Engine(host, settings, storage)

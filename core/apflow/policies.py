@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,8 @@ from apflow.config import Settings
 from apflow.host import Host
 from apflow.known import missing_policy
 from apflow.structuring import DoesNotFit, structurer
-from apflow_hookspecs import EMPTY, CallNext, Policy, Task, TaskContext, TaskFailed
+from apflow_hookspecs import EMPTY, CallNext, Policy, Problem, Task, TaskContext, TaskFailed
+from apflow_hookspecs.errors import ConfigError
 
 
 class Policies:
@@ -67,3 +68,31 @@ def policy_options(policy: Policy, raw: Any) -> Any:
     if policy.options is None:
         return structurer(dict[str, Any])(raw)
     return structurer(policy.options)(dict(raw) if isinstance(raw, Mapping) else raw)
+
+
+def refuse_misfits(host: Host, settings: Settings) -> None:
+    """Look at the policies of the configuration before any task meets them.
+
+    Raises:
+        ConfigError: No plugin provides one of them, or its options do not fit.
+    """
+    problems = [*_misfits("policies", settings.policies, host)]
+    for executor, wanted in settings.executor_policies.items():
+        problems += _misfits(f"executor_policies.{executor}", wanted, host)
+    if problems:
+        raise ConfigError(problems=tuple(problems))
+
+
+def _misfits(where: str, wanted: Mapping[str, Any], host: Host) -> Iterator[Problem]:
+    for name, raw in wanted.items():
+        policy = host.policies.get(name)
+        if policy is None:
+            rule = f"{missing_policy(name, host)} (from the configuration)"
+            yield Problem(rule, field=f"{where}.{name}", value=raw)
+            continue
+        try:
+            policy_options(policy, raw)
+        except DoesNotFit as error:
+            for misfit in error.misfits:
+                rule = f"{misfit.rule} (from the configuration)"
+                yield Problem(rule, field=f"{where}.{name}{misfit.path}", value=misfit.value)

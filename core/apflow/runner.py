@@ -206,8 +206,8 @@ class Runner:
     def lose(self, live: LiveTree, n: int, reason: str) -> None:
         """What ran a task is gone: it is recovered, or fails where it must not run twice or was lost too often."""
         task = live.tasks[n]
-        call = self._calls.get(task.executor or "")
-        if (task.on_crash or (call and call.on_crash)) == "fail":
+        executor = self._host.executors.get(task.executor or "")
+        if (task.on_crash or getattr(executor, "on_crash", None)) == "fail":
             error = {"code": "interrupted", "message": f"what ran it is gone: {reason}", "details": None}
             self._transitions.failed(live, n, error)
         elif live.recoveries.get(n, 0) >= self._settings.max_recoveries:

@@ -6,7 +6,9 @@ import json
 import re
 import signal
 import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -273,3 +275,25 @@ def test_what_is_dropped_from_a_tree_of_the_earlier_system_is_a_warning(apflow):
     assert done.code == 0
     assert done.err.startswith("warning: ")
     assert "has_children" in done.err
+
+
+def test_of_more_problems_than_are_listed_that_is_said(apflow):
+    tasks = [{"id": "root"}, *({"id": f"t{n}", "parent_id": "root", "executor": "echo", "priority": 99} for n in range(60))]
+    lines = apflow("run", apflow.file(tasks)).err.splitlines()
+    assert lines[0].startswith("error: more than 20 problems, the first: task 't0', priority = 99")
+    assert len(lines) == 21
+
+
+def test_output_that_cannot_be_written_is_told(apflow):
+    with Path("/dev/full").open("w") as full, apflow.start("executors", "list", stdout=full, stderr=subprocess.PIPE) as process:
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (1, b"error: the output cannot be written: No space left on device\n")
+
+
+def test_without_an_output_there_is_none(apflow):
+    program = [sys.executable, "-c", "import os, sys; os.close(1); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"]
+    with subprocess.Popen(
+        [*program, "-m", "apflow", "executors", "list"], cwd=apflow.folder, stderr=subprocess.PIPE
+    ) as process:
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, b"")

@@ -198,7 +198,7 @@ async def test_all_problems_are_told_at_once(engine):
 async def test_of_many_problems_the_first_twenty_are_told(engine):
     error = await refused(engine, [ROOT, *(job(f"t{n}", priority=99) for n in range(30))])
     assert [p.task for p in error.problems] == [f"t{n}" for n in range(20)]
-    assert str(error).startswith("30 problems, the first: task 't0'")
+    assert str(error).startswith("more than 20 problems, the first: task 't0'")
 
 
 async def test_a_task_is_called_as_its_author_calls_it_whoever_finds_the_problem(engine):
@@ -248,3 +248,17 @@ async def test_validators_of_plugins_stand_beside_the_built_in_ones():
         draft = await engine.creator.check([ROOT, job("a")])
         assert (draft.problems, [p.rule for p in draft.warnings]) == ((), ["is large"])
         await engine.creator.create_task_tree_from_array([ROOT, job("a")])
+
+
+async def test_of_inputs_that_could_not_be_read_nothing_is_said_to_be_missing():
+    @executor("needs")
+    async def needs(a: float, b: int):
+        return a
+
+    async with engine_of(needs) as engine:
+        with pytest.raises(errors.InvalidTask) as refused:
+            await engine.creator.create_task_tree_from_array(
+                [{"id": "a", "executor": "needs", "inputs": {"a": math.nan, "b": 1}}]
+            )
+    told = [str(problem) for problem in refused.value.problems]
+    assert told == ["task 'a', inputs.a = nan: nan is not a number that JSON has"]

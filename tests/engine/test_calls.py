@@ -234,14 +234,6 @@ def test_params_of_an_executor_without_a_class_stay_as_they_are():
     assert Call(greet).params({"any": "thing"}) == {"any": "thing"}
 
 
-def test_what_recovery_does_is_the_executors_word_and_rerun_without_one():
-    @executor("pay", on_crash="fail")
-    async def pay():
-        return None
-
-    assert [Call(e).on_crash for e in (pay, greet, TakesInputs())] == ["fail", "rerun", "rerun"]
-
-
 def test_parameters_that_take_no_names_are_refused():
     @executor("positional")
     async def positional(x, /):

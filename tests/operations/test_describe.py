@@ -129,6 +129,7 @@ def test_an_example_task_has_a_sample_for_each_required_input():
         nights: Annotated[int, msgspec.Meta(ge=2)],
         price: float,
         tags: list[str],
+        pair: tuple[int, str],
         note: str | None,
         extra: bool = False,
     ) -> None: ...
@@ -136,7 +137,15 @@ def test_an_example_task_has_a_sample_for_each_required_input():
     assert example_task(book) == {
         "name": "book",
         "executor": "book",
-        "inputs": {"where": {"street": "text"}, "kind": "double", "nights": 2, "price": 1.0, "tags": [], "note": "text"},
+        "inputs": {
+            "where": {"street": "text"},
+            "kind": "double",
+            "nights": 2,
+            "price": 1.0,
+            "tags": ["text"],
+            "pair": [1, "text"],
+            "note": "text",
+        },
     }
 
 

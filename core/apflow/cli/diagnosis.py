@@ -12,13 +12,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from apflow.calls import Call
 from apflow.cli.program import shadowed
 from apflow.cli.session import Session
 from apflow.cli.text import plural
-from apflow.engine import open_storage
+from apflow.engine import open_engine, open_storage
 from apflow.host import Host
 from apflow.plugins import PluginState
 from apflow.remote import connected
@@ -61,6 +61,8 @@ async def findings(session: Session) -> list[Finding]:
         lines = [str(problem) for problem in error.problems] or [error.message]
         return [*found, *(Finding("error", "configuration", line) for line in lines)]
     found.extend(_plugins(session))
+    if not session.host.conflicts:
+        found.extend(await _start(session))
     try:
         async for finding in _storage(session):
             found.append(finding)  # noqa: PERF401 - what was found before an error stays
@@ -90,6 +92,16 @@ def _plugins(session: Session) -> Iterator[Finding]:
     if not conflicts:
         yield from (Finding("warning", "plugin", warning) for warning in shadowed(session))
         yield from _executors(session.host)
+
+
+async def _start(session: Session) -> list[Finding]:
+    """Whether an engine starts, as every command has it do; on a storage in memory, so that nothing is changed."""
+    try:
+        async with open_engine(host=session.host, settings=evolve(session.settings, db="memory:"), served=False):
+            return []
+    except ApflowError as error:
+        lines = [str(problem) for problem in error.problems] or [error.message]
+        return [Finding("error", "configuration" if isinstance(error, ConfigError) else "plugin", line) for line in lines]
 
 
 def _executors(host: Host) -> Iterator[Finding]:
@@ -167,7 +179,9 @@ async def _contents(storage: Storage) -> AsyncIterator[Finding]:
         return
     damage = await storage.check()
     for problem in damage:
-        yield Finding("error", "storage", f"is damaged: {problem}; move it aside, and restore a copy")
+        yield Finding(
+            "error", "storage", f"is damaged: {problem}; move it aside with its -wal and -shm files, and restore a copy"
+        )
     if not damage:
         yield Finding("ok", "storage", "holds together")
 

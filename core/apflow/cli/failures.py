@@ -86,8 +86,8 @@ def told(error: BaseException) -> Iterator[str]:
 
 def _refusal(error: ApflowError) -> Iterator[str]:
     lines = [str(problem) for problem in error.problems]
-    # A message that only repeats what is listed is left out.
-    if not lines or not error.message.endswith(lines[0]):
+    # A message that only repeats what is listed is left out; it may count more than are listed.
+    if not lines or error.message not in (lines[0], f"{len(lines)} problems, the first: {lines[0]}"):
         yield escaped(error.message)
     yield from map(escaped, lines[:SHOWN])
     if len(lines) > SHOWN:

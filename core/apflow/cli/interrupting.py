@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -49,10 +50,18 @@ class Interruption:
 
     def _came(self, *_: object) -> None:
         if self.requested:
+            _show_cursor()
             os._exit(ExitCode.INTERRUPTED)
         self.requested = True
         with suppress(RuntimeError):  # the work has ended, and its loop is closed
             self._loop.call_soon_threadsafe(lambda: self._answer())  # noqa: PLW0108 - that of the time when it is called
+
+
+def _show_cursor() -> None:
+    """A live tree hides it, and does not come to show it again."""
+    if sys.stdout is not None and sys.stdout.isatty():
+        with suppress(OSError):
+            os.write(sys.stdout.fileno(), b"\x1b[?25h")
 
 
 def run_interruptibly(work: Callable[[Interruption], Coroutine[Any, Any, R]], left: Callable[[], None]) -> R:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -16,7 +17,7 @@ from apflow.cli.failures import ExitCode, exit_code, report, warnings_shown
 from apflow.cli.lazy import LazyCommand
 from apflow.cli.output import colour
 from apflow.cli.session import Session, shared_options
-from apflow_hookspecs import Command
+from apflow_hookspecs import ApflowError, Command
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +72,8 @@ class Program(click.Group):
         work = partial(super().main, args, prog_name, complete_var, standalone_mode=False, **extra)
         if not standalone_mode:
             return work()
+        if sys.stdout is None:  # it was closed before the program began
+            sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - to the end of the process
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
         with warnings_shown():
@@ -81,12 +84,22 @@ class Program(click.Group):
         sys.exit(code)
 
 
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
 def _outcome(work: Callable[[], int | None], session: Session) -> int:
     try:
         code = work()
         sys.stdout.flush()
     except BrokenPipeError:
         _forget_output()
+        return ExitCode.INCOMPLETE
+    except OSError as error:
+        if error.errno not in _UNWRITABLE or error.filename is not None:
+            report(error, debug=session.debug)
+            return exit_code(error)
+        _forget_output()
+        report(ApflowError(f"the output cannot be written: {error.strerror}"), debug=session.debug)
         return ExitCode.INCOMPLETE
     except Exception as error:  # noqa: BLE001 - the last place where an error can be told in a line
         report(error, debug=session.debug)

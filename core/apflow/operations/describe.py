@@ -16,7 +16,7 @@ from apflow_hookspecs import ExecutableTask, FunctionExecutor, Json, Wait
 
 JsonSchema = dict[str, Any]
 
-_SAMPLES: dict[str, Json] = {"string": "text", "integer": 1, "number": 1.0, "boolean": True, "array": [], "null": None}
+_SAMPLES: dict[str, Json] = {"string": "text", "integer": 1, "number": 1.0, "boolean": True, "null": None}
 
 
 class ExampleTask(TypedDict):
@@ -118,8 +118,15 @@ def _sample(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Json:
     for key in ("anyOf", "oneOf"):
         if schema.get(key):
             return _sample(schema[key][0], definitions)
+    return _sample_of_type(schema, definitions)
+
+
+def _sample_of_type(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Json:
     kind = schema.get("type", "string")
     if kind == "object":
         properties = schema.get("properties", {})
         return {name: _sample(properties.get(name, {}), definitions) for name in schema.get("required", ())}
+    if kind == "array":
+        items = schema.get("prefixItems") or [schema.get("items")]
+        return [_sample(item, definitions) for item in items if isinstance(item, Mapping)]
     return schema.get("minimum", _SAMPLES.get(kind) if isinstance(kind, str) else None)

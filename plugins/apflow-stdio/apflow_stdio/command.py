@@ -45,7 +45,11 @@ class CommandExecutor:
                     {"type": "object", "required": ["name"], "properties": {"name": _TEXT, "arguments": {"type": "object"}}},
                 ],
             },
-            "timeout": {"type": "number", "exclusiveMinimum": 0, "description": "Seconds; 30 by default"},
+            "timeout": {
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "description": "Seconds; by default the task's timeout, else 30",
+            },
             "cwd": {**_TEXT, "description": "Folder to work in"},
             "env": {"type": "object", "additionalProperties": _TEXT, "description": "Variables beside the clean environment"},
             "input": {**_TEXT, "description": "Text for standard input"},
@@ -87,7 +91,7 @@ class CommandExecutor:
         if found:
             denied = any(problem.code == PermissionDenied.code for problem in found)
             raise TaskFailed("; ".join(map(str, found)), error="denied" if denied else "bad_input")
-        planned = launch(inputs, self.options)
+        planned = launch(inputs, self.options, None if context is None else context.task.timeout)
         from apflow_stdio.process import run  # noqa: PLC0415 - a plugin is imported at every start, and few starts run commands
 
         outcome = await run(planned)

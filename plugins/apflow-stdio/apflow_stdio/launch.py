@@ -92,8 +92,8 @@ def unknown_inputs(inputs: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(rule, field=f"inputs.{name}", value=inputs[name], severity="warning")
 
 
-def launch(inputs: Mapping[str, Any], options: Options) -> Launch:
-    """What is started for inputs that have no problems."""
+def launch(inputs: Mapping[str, Any], options: Options, timeout: float | None = None) -> Launch:
+    """What is started for inputs that have no problems; `timeout` is the task's, for a command without one of its own."""
     command = inputs["command"]
     given = {field: inputs[field] for field in _CHECKS if inputs.get(field) is not None}
     text = given.get("input")
@@ -118,7 +118,7 @@ def launch(inputs: Mapping[str, Any], options: Options) -> Launch:
         argv=tuple(_argv(command)),
         env={**environment(options), **given.get("env", {})},
         cwd=given.get("cwd"),
-        timeout=given.get("timeout", options.timeout),
+        timeout=given.get("timeout", timeout or options.timeout),
         cpu_time=options.cpu_time,
         memory=options.memory,
         processes=options.processes,

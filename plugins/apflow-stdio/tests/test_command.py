@@ -10,6 +10,7 @@ import pytest
 
 from apflow_hookspecs import Dependency, TaskFailed, TaskTree
 from apflow_stdio import CommandExecutor, apflow_validate_task
+from apflow_stdio.launch import launch
 from apflow_stdio.options import Options
 
 
@@ -222,3 +223,11 @@ def _assert_accepted(task):
     tree = TaskTree(id=task.id, tasks={task.key: task})
     problems = list(apflow_validate_task(task=task, executor=CommandExecutor(), tree=tree))
     assert not problems, "; ".join(map(str, problems))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "of_the_task", "seconds"),
+    [({}, None, 30), ({}, 60, 60), ({"timeout": 5}, 60, 5), ({"timeout": 90}, 60, 90)],
+)
+def test_a_command_may_take_as_long_as_it_says_or_as_its_task_says(inputs, of_the_task, seconds):
+    assert launch({"command": "ls", **inputs}, Options(), of_the_task).timeout == seconds

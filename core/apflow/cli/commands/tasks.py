@@ -24,7 +24,7 @@ _MORE = (
     Command("create", "Store the tasks of a JSON file.", f"{_CHANGES}:create"),
     Command("execute", "Run a stored tree, or what is left of it.", f"{_CHANGES}:execute"),
     Command("cancel", "Cancel tasks and all that is under them.", f"{_CHANGES}:cancel"),
-    Command("delete", "Delete a tree, or a part that has not started.", f"{_CHANGES}:delete"),
+    Command("delete", "Delete a tree that does not run.", f"{_CHANGES}:delete"),
     Command("watch", "Show a tree's events, to the end of its run.", "apflow.cli.commands.watch:watch"),
     Command("history", "Show every attempt of a task.", "apflow.cli.commands.history:history"),
     Command("validate", "Check the tasks of a JSON file; nothing is stored.", "apflow.cli.commands.validate:validate"),
