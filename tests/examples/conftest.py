@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import attrs
 import pytest
+from programs import Finished
 
 HOUSE = Path(__file__).resolve().parents[2]
 EXAMPLES = HOUSE / "examples"
-
-
-@attrs.frozen
-class Finished:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 @attrs.frozen

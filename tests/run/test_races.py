@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import pytest
 from samples import group, noop, task
@@ -79,51 +80,46 @@ def labour():
 ENDS_THAT_GO_ON = [Retry(0), Lost("gone"), Wait.for_input("Go on?"), Wait.until(0)]
 
 
+@asynccontextmanager
+async def cancellation_on_its_way(gated, labour):
+    """An engine that runs a task, whose cancellation was asked for and waits to be stored."""
+    async with engine_of(labour.executor, **lent(gated)) as engine:
+        await engine.creator.create_task_tree_from_array([task("root", "labour")], execute=True)
+        await labour.began.wait()
+        gated.hold("commit")
+        cancelling = asyncio.ensure_future(engine.manager.cancel("root"))
+        await gated.reached.wait()
+        yield engine
+        await cancelling
+
+
+async def ended(engine, gated, labour):
+    """The task, which ends before its cancellation is stored."""
+    labour.end.set()
+    await turns()
+    gated.released.set()
+    return (await asyncio.wait_for(engine.manager.wait("root"), 30)).root
+
+
 @pytest.mark.parametrize("outcome", ENDS_THAT_GO_ON, ids=lambda outcome: type(outcome).__name__)
 async def test_what_would_go_on_ends_where_its_cancellation_is_being_stored(gated, labour, outcome):
     labour.outcome = outcome
-    async with engine_of(labour.executor, **lent(gated)) as engine:
-        await engine.creator.create_task_tree_from_array([task("root", "labour")], execute=True)
-        await labour.began.wait()
-        gated.hold("commit")
-        cancelling = asyncio.ensure_future(engine.manager.cancel("root"))
-        await gated.reached.wait()
-        labour.end.set()
-        await turns()
-        gated.released.set()
-        await cancelling
-        done = await asyncio.wait_for(engine.manager.wait("root"), 30)
+    async with cancellation_on_its_way(gated, labour) as engine:
+        root = await ended(engine, gated, labour)
 
-    assert (done.root.status, done.root.error["code"], labour.starts) == ("cancelled", "cancelled", 1)
+    assert (root.status, root.error["code"], labour.starts) == ("cancelled", "cancelled", 1)
 
 
 async def test_what_completes_while_its_cancellation_is_being_stored_has_completed(gated, labour):
-    async with engine_of(labour.executor, **lent(gated)) as engine:
-        await engine.creator.create_task_tree_from_array([task("root", "labour")], execute=True)
-        await labour.began.wait()
-        gated.hold("commit")
-        cancelling = asyncio.ensure_future(engine.manager.cancel("root"))
-        await gated.reached.wait()
-        labour.end.set()
-        await turns()
-        gated.released.set()
-        await cancelling
-        done = await asyncio.wait_for(engine.manager.wait("root"), 30)
-
-    assert done.root.status == "completed"
+    async with cancellation_on_its_way(gated, labour) as engine:
+        assert (await ended(engine, gated, labour)).status == "completed"
 
 
 async def test_an_engine_that_closes_while_a_cancellation_is_being_stored_leaves_nothing_to_run(gated, labour):
-    async with engine_of(labour.executor, **lent(gated)) as engine:
-        await engine.creator.create_task_tree_from_array([task("root", "labour")], execute=True)
-        await labour.began.wait()
-        gated.hold("commit")
-        cancelling = asyncio.ensure_future(engine.manager.cancel("root"))
-        await gated.reached.wait()
+    async with cancellation_on_its_way(gated, labour) as engine:
         closing = asyncio.ensure_future(engine.manager.close())
         await turns()
         gated.released.set()
-        await cancelling
         await closing
 
     assert (await gated.storage.task("root")).status == "cancelled"
