@@ -218,3 +218,14 @@ def test_a_configuration_with_which_no_engine_starts_is_told(stored):
     refused = stored("run", stored.file(TREE))
     assert (refused.code, refused.out) == (2, "")
     assert told in refused.err
+
+
+def test_names_in_the_configuration_that_mean_nothing_are_told(stored):
+    (stored.folder / "apflow.toml").write_text("[limits]\necho = 1\nehco = 1\n")
+    done = stored("doctor", "--block", "stdoi", "--block", "Apflow_Aggregate", "--json")
+    warnings = [finding["text"] for finding in done.json["findings"] if finding["state"] == "warning"]
+    assert [text for text in warnings if "names" in text] == [
+        "plugins.block names 'stdoi', and no such plugin is installed",
+        "limits names 'ehco', and no plugin provides such an executor",
+    ]
+    assert done.code == 0

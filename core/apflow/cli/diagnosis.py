@@ -20,7 +20,7 @@ from apflow.cli.session import Session
 from apflow.cli.text import plural
 from apflow.engine import open_engine, open_storage
 from apflow.host import Host
-from apflow.plugins import PluginState
+from apflow.plugins import PluginState, normalised
 from apflow.remote import connected
 from apflow_hookspecs import Caller, Json, Storage
 from apflow_hookspecs.errors import ApflowError, ConfigError, StorageOwned, StorageUnavailable
@@ -89,9 +89,23 @@ def _plugins(session: Session) -> Iterator[Finding]:
             yield Finding("warning" if troubled else "ok", "plugin", f"{plugin.label} is {plugin.state}{why}")
     conflicts = session.host.conflicts
     yield from (Finding("error", "plugin", conflict.message) for conflict in conflicts)
+    yield from _strangers(session)
     if not conflicts:
         yield from (Finding("warning", "plugin", warning) for warning in shadowed(session))
         yield from _executors(session.host)
+
+
+def _strangers(session: Session) -> Iterator[Finding]:
+    """Names in the configuration that mean nothing here: they may be misspelt."""
+    choice, plugins = session.settings.plugins, session.plugins
+    installed = {normalised(name) for plugin in plugins for name in (plugin.name, plugin.distribution or plugin.name)}
+    for option, names in (("allow", choice.allow), ("block", choice.block)):
+        for name in names:
+            if normalised(name) not in installed:
+                yield Finding("warning", "configuration", f"plugins.{option} names {name!r}, and no such plugin is installed")
+    if not session.host.conflicts:
+        for executor in session.settings.limits.keys() - session.host.executors.keys():
+            yield Finding("warning", "configuration", f"limits names {executor!r}, and no plugin provides such an executor")
 
 
 async def _start(session: Session) -> list[Finding]:
