@@ -92,7 +92,8 @@ class Keeper:
     async def own(self, tree: TaskTree, scope: Collection[int] | None) -> LiveTree:
         """Make a stored tree a live one of this engine.
 
-        The caller holds the tree's lock, and hands the tree to the schedule before it waits for anything.
+        The caller holds the tree's lock, and hands the tree to the schedule before it waits for anything; in recovery, before
+        anybody else can ask for a tree, neither is needed.
 
         Raises:
             NotFound: It was deleted meanwhile.

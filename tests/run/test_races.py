@@ -126,15 +126,22 @@ async def test_an_engine_that_closes_while_a_cancellation_is_being_stored_leaves
     assert await gated.storage.open_trees() == []
 
 
-async def test_what_was_claimed_when_the_engine_closes_is_not_started(gated, labour):
+@asynccontextmanager
+async def claim_on_its_way(gated, labour):
+    """An engine that has claimed a task, which waits to be stored."""
     async with engine_of(labour.executor, **lent(gated)) as engine:
         gated.hold("commit")
         creating = asyncio.ensure_future(engine.creator.create_task_tree_from_array([task("root", "labour")], execute=True))
         await gated.reached.wait()
+        yield engine
+        await creating
+
+
+async def test_what_was_claimed_when_the_engine_closes_is_not_started(gated, labour):
+    async with claim_on_its_way(gated, labour) as engine:
         closing = asyncio.ensure_future(engine.manager.close())
         await turns()
         gated.released.set()
-        await creating
         await closing
 
     assert labour.starts == 0
@@ -143,14 +150,10 @@ async def test_what_was_claimed_when_the_engine_closes_is_not_started(gated, lab
 
 
 async def test_a_drain_waits_for_what_is_being_claimed(gated, labour):
-    async with engine_of(labour.executor, **lent(gated)) as engine:
-        gated.hold("commit")
-        creating = asyncio.ensure_future(engine.creator.create_task_tree_from_array([task("root", "labour")], execute=True))
-        await gated.reached.wait()
+    async with claim_on_its_way(gated, labour) as engine:
         draining = asyncio.ensure_future(engine.manager.drain())
         await turns()
         gated.released.set()
-        await creating
         await labour.began.wait()
         await turns()
         assert not draining.done()

@@ -104,7 +104,7 @@ def _strangers(session: Session) -> Iterator[Finding]:
             if normalised(name) not in installed:
                 yield Finding("warning", "configuration", f"plugins.{option} names {name!r}, and no such plugin is installed")
     if not session.host.conflicts:
-        for executor in session.settings.limits.keys() - session.host.executors.keys():
+        for executor in sorted(session.settings.limits.keys() - session.host.executors.keys()):
             yield Finding("warning", "configuration", f"limits names {executor!r}, and no plugin provides such an executor")
 
 

@@ -69,10 +69,7 @@ def _of_sqlite(path: Path, error: sqlite3.Error) -> errors.StorageUnavailable:
 
 def damaged(path: Path, finding: str) -> errors.StorageBroken:
     """The file does not hold together."""
-    return errors.StorageBroken(
-        f"{path}: is damaged ({finding}) and was left as it is; move it aside with its -wal and -shm files, "
-        f"or the copy that you restore is lost to them: mkdir aside && mv {path}* aside/ && cp COPY {path}"
-    )
+    return errors.StorageBroken(f"{path}: is damaged ({finding}) and was left as it is; {_restoring(path)}")
 
 
 def gone(path: Path, file: Path) -> errors.StorageBroken:
@@ -80,7 +77,9 @@ def gone(path: Path, file: Path) -> errors.StorageBroken:
     told = f"{file}: was moved, removed or replaced while it was in use, and nothing more is written"
     if file != path and file.suffix == ".lock":
         return errors.StorageBroken(f"{told}; another process may own {path} by now: end all that use it, and start again")
-    return errors.StorageBroken(
-        f"{told}; put it back and start again, or restore a copy, "
-        f"without the -wal and -shm files that are left: mkdir aside && mv {path}* aside/; cp COPY {path}"
-    )
+    return errors.StorageBroken(f"{told}; put it back, or {_restoring(path)}; then start again")
+
+
+def _restoring(path: Path) -> str:
+    # SQLite would write a log that is left into the copy.
+    return f"move aside what there is of {path.name}, {path.name}-wal and {path.name}-shm and restore a copy: cp COPY {path}"
