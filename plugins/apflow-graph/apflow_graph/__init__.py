@@ -1,0 +1,1 @@
+"""Draws a tree of apflow as text, Mermaid and SVG."""

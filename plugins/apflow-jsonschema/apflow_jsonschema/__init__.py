@@ -1,0 +1,1 @@
+"""Holds the inputs and results of apflow tasks to their JSON Schemas."""
