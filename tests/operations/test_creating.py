@@ -111,29 +111,3 @@ async def test_an_administrator_and_the_user_of_the_machine_may_create_for_anybo
 async def test_a_caller_who_is_nobody_may_create_only_as_administrator(call):
     with pytest.raises(PermissionDenied, match="a caller without a user needs the scope 'admin'"):
         await call("tasks.create", ONE, Caller(scopes=frozenset({"submit"})))
-
-
-async def test_validating_tells_the_order_and_stores_nothing(call):
-    verdict = await call("tasks.validate", PAIR)
-    assert verdict == {"valid": True, "problems": [], "warnings": [], "plan": {"tasks": 2, "waves": [["leaf"], ["root"]]}}
-    assert (await call("tasks.count"))["total"] == 0
-
-
-async def test_validating_reports_all_problems_with_task_field_value_and_rule(call):
-    tasks = [{"id": "root"}, {"id": "a", "parent_id": "root", "executor": "nobody", "priority": 11}]
-    verdict = await call("tasks.validate", tasks)
-    assert not verdict["valid"]
-    assert {(problem["task"], problem["field"], problem["value"]) for problem in verdict["problems"]} >= {
-        ("a", "priority", "11"),
-    }
-    assert all(problem["rule"] in problem["message"] for problem in verdict["problems"])
-
-
-async def test_validating_a_circle_gives_no_plan(call):
-    tasks = [
-        {"id": "a", "executor": "echo", "dependencies": ["b"]},
-        {"id": "b", "parent_id": "a", "executor": "echo", "dependencies": ["a"]},
-    ]
-    verdict = await call("tasks.validate", tasks)
-    assert [problem["code"] for problem in verdict["problems"]] == [-32002]
-    assert verdict["plan"] is None

@@ -1,11 +1,16 @@
 """The operations: what every front end (CLI, JSON-RPC, A2A, MCP, dashboard) can ask of an engine, each declared once."""
 
-from apflow.operations import history, reading, running, system, writing
+from apflow.operations import history, reading, running, system, validating, writing
 from apflow.operations.catalogue import Catalogue, Operation, UnknownOperation
 
 OPERATIONS: tuple[Operation, ...] = (
-    *reading.OPERATIONS, *history.OPERATIONS, *writing.OPERATIONS, *running.OPERATIONS, *system.OPERATIONS,
-)  # fmt: skip
+    *reading.OPERATIONS,
+    *history.OPERATIONS,
+    *writing.OPERATIONS,
+    *validating.OPERATIONS,
+    *running.OPERATIONS,
+    *system.OPERATIONS,
+)
 
 CATALOGUE = Catalogue(OPERATIONS)
 """What this release can do."""

@@ -12,8 +12,7 @@ from apflow import fields
 from apflow.operations.access import bound_user, visible_tree
 from apflow.operations.catalogue import Params, operation
 from apflow.operations.reading import OneTask, TaskId, Tasks
-from apflow.operations.views import ProblemView, TreeView, problem_view, task_view, tree_view
-from apflow.tree import Draft, waves
+from apflow.operations.views import TreeView, task_view, tree_view
 from apflow_hookspecs import SETTLED, Caller, Problem, Task, TaskQuery, TaskStatus
 from apflow_hookspecs.errors import (
     AlreadyExecuting,
@@ -58,14 +57,6 @@ class NewTree:
 
 
 @frozen
-class DraftTree:
-    """The tasks of a tree that is not stored: the array itself, `{"tasks": […]}`, or one task."""
-
-    tasks: AuthorsTasks
-    fresh_ids: FreshIds = False
-
-
-@frozen
 class Execution:
     """What to run: a stored tree, or the tasks of a new one."""
 
@@ -95,49 +86,34 @@ class Deleted(TypedDict):
     deleted: int
 
 
-class PlanView(TypedDict):
-    """In which order tasks would run: those of one wave wait only for those of earlier ones."""
-
-    tasks: int
-    waves: list[list[str]]
-
-
-class Verdict(TypedDict):
-    """Whether an array of tasks makes a tree that can run, and what is wrong with it."""
-
-    valid: bool
-    problems: list[ProblemView]
-    warnings: list[ProblemView]
-    plan: PlanView | None
-
-
 def as_named(params: Params) -> Params:
     """`{"tasks": […]}` from any way to hand over tasks: the array itself, or one task's object beside the other parameters."""
     if not isinstance(params, Mapping):
         return {"tasks": params}
     if "tasks" in params or not params.keys() & fields.KNOWN:
         return params
-    others = {name: params[name] for name in ("execute", "fresh_ids") if name in params}
+    others = {name: params[name] for name in ("execute", "fresh_ids", "tree") if name in params}
     return {"tasks": [{name: value for name, value in params.items() if name not in others}], **others}
+
+
+def admitted(engine: Engine, caller: Caller, tasks: Sequence[Any]) -> list[Any]:
+    """The tasks as a caller may hand them over: not too many, and its user's own.
+
+    Raises:
+        TooLarge: There are more than a remote caller may hand over.
+        PermissionDenied: Some are another user's.
+    """
+    most = engine.settings.max_tasks_per_tree
+    if caller.origin == "remote" and len(tasks) > most:
+        raise TooLarge(f"{len(tasks)} tasks, and a remote caller's tree may have at most {most} (max_tasks_per_tree)")
+    user = bound_user(caller)
+    return list(tasks) if user is None else _owned(tasks, user)
 
 
 @operation("tasks.create", scope="submit", params=NewTree, result=TreeView, errors=(*_MALFORMED, Overloaded), arrange=as_named)
 async def create(engine: Engine, caller: Caller, params: NewTree) -> TreeView:
     """Check the tasks of a tree, all at once, and store them; nothing is stored when anything is wrong."""
     return await _create(engine, caller, params.tasks, execute=params.execute, fresh_ids=params.fresh_ids)
-
-
-@operation("tasks.validate", scope="submit", params=DraftTree, result=Verdict, errors=(TooLarge,), arrange=as_named)
-async def validate(engine: Engine, caller: Caller, params: DraftTree) -> Verdict:
-    """Check the tasks of a tree as tasks.create does, without storing them, and tell in which order they would run."""
-    tasks = _admitted(engine, caller, params.tasks)
-    draft = await engine.creator.check(tasks, caller=caller, fresh_ids=params.fresh_ids)
-    return {
-        "valid": not draft.problems,
-        "problems": [problem_view(problem) for problem in draft.problems],
-        "warnings": [problem_view(warning) for warning in draft.warnings],
-        "plan": _plan(draft),
-    }
 
 
 @operation(
@@ -186,19 +162,10 @@ async def delete(engine: Engine, caller: Caller, params: OneTask) -> Deleted:
 
 
 async def _create(engine: Engine, caller: Caller, tasks: Sequence[Any], *, execute: bool, fresh_ids: bool) -> TreeView:
-    admitted = _admitted(engine, caller, tasks)
-    await _check_open(engine, caller, len(admitted))
-    draft = await engine.creator.create(admitted, caller=caller, fresh_ids=fresh_ids, execute=execute)
+    own = admitted(engine, caller, tasks)
+    await _check_open(engine, caller, len(own))
+    draft = await engine.creator.create(own, caller=caller, fresh_ids=fresh_ids, execute=execute)
     return tree_view(draft.tree, draft.warnings)
-
-
-def _admitted(engine: Engine, caller: Caller, tasks: Sequence[Any]) -> list[Any]:
-    """The tasks as a caller may hand them over: not too many, and its user's own."""
-    most = engine.settings.max_tasks_per_tree
-    if caller.origin == "remote" and len(tasks) > most:
-        raise TooLarge(f"{len(tasks)} tasks, and a remote caller's tree may have at most {most} (max_tasks_per_tree)")
-    user = bound_user(caller)
-    return list(tasks) if user is None else _owned(tasks, user)
 
 
 def _owned(tasks: Sequence[Any], user: str) -> list[Any]:
@@ -232,11 +199,4 @@ def _exactly_one(name: str, **given: Any) -> None:
         raise InvalidParams(f"{name} needs either {' or '.join(given)}")
 
 
-def _plan(draft: Draft) -> PlanView | None:
-    if draft.problems:
-        return None
-    tasks = list(draft.tree)
-    return {"tasks": len(tasks), "waves": [[tasks[n].key for n in wave] for wave in waves(draft.plan, tasks)]}
-
-
-OPERATIONS = (create, validate, execute, cancel, delete)
+OPERATIONS = (create, execute, cancel, delete)

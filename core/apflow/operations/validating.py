@@ -1,0 +1,68 @@
+"""The `tasks.validate` operation: everything that creating would refuse, and the plan, without storing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, TypedDict
+
+from attrs import frozen
+from msgspec import Meta
+
+from apflow.operations.catalogue import operation
+from apflow.operations.views import ProblemView, TreeView, problem_view, tree_view
+from apflow.operations.writing import AuthorsTasks, FreshIds, admitted, as_named
+from apflow.tree import Draft, waves
+from apflow_hookspecs import Caller
+from apflow_hookspecs.errors import TooLarge
+
+if TYPE_CHECKING:
+    from apflow.engine import Engine
+
+
+@frozen
+class DraftTree:
+    """The tasks of a tree that is not stored: the array itself, `{"tasks": […]}`, or one task."""
+
+    tasks: AuthorsTasks
+    fresh_ids: FreshIds = False
+    tree: Annotated[bool, Meta(description="Answer with the tree, too, as it would be stored.")] = False
+
+
+class PlanView(TypedDict):
+    """In which order tasks would run: those of one wave wait only for those of earlier ones."""
+
+    tasks: int
+    waves: list[list[str]]
+
+
+class Verdict(TypedDict):
+    """Whether an array of tasks makes a tree that can run, and what is wrong with it; no plan and no tree when anything is."""
+
+    valid: bool
+    problems: list[ProblemView]
+    warnings: list[ProblemView]
+    plan: PlanView | None
+    tree: TreeView | None
+
+
+@operation("tasks.validate", scope="submit", params=DraftTree, result=Verdict, errors=(TooLarge,), arrange=as_named)
+async def validate(engine: Engine, caller: Caller, params: DraftTree) -> Verdict:
+    """Check the tasks of a tree as tasks.create does, without storing them, and tell in which order they would run."""
+    tasks = admitted(engine, caller, params.tasks)
+    draft = await engine.creator.check(tasks, caller=caller, fresh_ids=params.fresh_ids)
+    return {
+        "valid": not draft.problems,
+        "problems": [problem_view(problem) for problem in draft.problems],
+        "warnings": [problem_view(warning) for warning in draft.warnings],
+        "plan": _plan(draft),
+        "tree": tree_view(draft.tree, draft.warnings) if params.tree and not draft.problems else None,
+    }
+
+
+def _plan(draft: Draft) -> PlanView | None:
+    if draft.problems:
+        return None
+    tasks = list(draft.tree)
+    return {"tasks": len(tasks), "waves": [[tasks[n].key for n in wave] for wave in waves(draft.plan, tasks)]}
+
+
+OPERATIONS = (validate,)
