@@ -18,7 +18,7 @@ from attrs import frozen
 from apflow import references
 from apflow.fields import Reader, Written
 from apflow.plan import AMBIGUOUS, Plan, index
-from apflow.schedule import COMPLETED, Course, Schedule
+from apflow.waves import waves
 from apflow_hookspecs import Dependency, Problem, Task, TaskTree
 from apflow_hookspecs.errors import CircularDependency, InvalidDependency, InvalidParent, InvalidTree
 
@@ -74,20 +74,6 @@ def build(
     """
     with _garbage_collection_paused():
         return _Builder(array, now, max_depth, fresh_ids=fresh_ids).draft(user_id, origin)
-
-
-def waves(plan: Plan, tasks: Sequence[Task]) -> list[list[int]]:
-    """The numbers of the tasks by the wave in which they could start, were there slots for all; in a cycle none starts."""
-    schedule: Schedule[Course] = Schedule(plan.size)
-    course = Course(plan, tasks)
-    schedule.add(course, ())
-    found = []
-    while starts := schedule.claims():
-        found.append([n for _, n in starts])
-        for _, n in starts:
-            schedule.released(course, n)
-            schedule.settled(course, n, COMPLETED)
-    return found
 
 
 class _Builder:

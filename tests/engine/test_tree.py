@@ -7,7 +7,8 @@ import pytest
 from apflow.fields import DROPPED, INITIAL
 from apflow.plan import Plan
 from apflow.references import find
-from apflow.tree import build, waves
+from apflow.tree import build
+from apflow.waves import waves
 from apflow_hookspecs import EMPTY
 from apflow_hookspecs.errors import CircularDependency, InvalidDependency, InvalidParent, InvalidTask, InvalidTree
 
@@ -509,18 +510,6 @@ def test_what_only_looks_like_a_circle_is_none():
         job("b", parent="g", dependencies=["parent"]),
         job("after", dependencies=["g", "a"]),
     )
-
-
-def test_waves_are_the_tasks_that_could_run_side_by_side():
-    made = draft(
-        ROOT,
-        job("join", dependencies=["g"]),
-        job("g", executor=None),
-        job("a", parent="g"),
-        job("b", parent="g", dependencies=["a"]),
-        job("c"),
-    )
-    assert [sorted(wave) for wave in waves(made.plan, list(made.tree))] == [[3, 5], [4], [1]]
 
 
 # The earlier system's vocabulary

@@ -10,7 +10,8 @@ from msgspec import Meta
 from apflow.operations.catalogue import operation
 from apflow.operations.views import ProblemView, TreeView, problem_view, tree_view
 from apflow.operations.writing import AuthorsTasks, FreshIds, admitted, as_named
-from apflow.tree import Draft, waves
+from apflow.tree import Draft
+from apflow.waves import critical_path, waves
 from apflow_hookspecs import Caller
 from apflow_hookspecs.errors import TooLarge
 
@@ -28,10 +29,15 @@ class DraftTree:
 
 
 class PlanView(TypedDict):
-    """In which order tasks would run: those of one wave wait only for those of earlier ones."""
+    """In which order tasks would run: those of one wave wait only for those of earlier ones; groups stand in none.
+
+    The critical path is one of the longest chains, in which each task waits for the one before. No number of slots makes the
+    tree end before the tasks of such a chain have run one after the other.
+    """
 
     tasks: int
     waves: list[list[str]]
+    critical_path: list[str]
 
 
 class Verdict(TypedDict):
@@ -49,20 +55,24 @@ async def validate(engine: Engine, caller: Caller, params: DraftTree) -> Verdict
     """Check the tasks of a tree as tasks.create does, without storing them, and tell in which order they would run."""
     tasks = admitted(engine, caller, params.tasks)
     draft = await engine.creator.check(tasks, caller=caller, fresh_ids=params.fresh_ids)
+    valid = not draft.problems
     return {
-        "valid": not draft.problems,
+        "valid": valid,
         "problems": [problem_view(problem) for problem in draft.problems],
         "warnings": [problem_view(warning) for warning in draft.warnings],
-        "plan": _plan(draft),
-        "tree": tree_view(draft.tree, draft.warnings) if params.tree and not draft.problems else None,
+        "plan": _plan(draft) if valid else None,
+        "tree": tree_view(draft.tree, draft.warnings) if valid and params.tree else None,
     }
 
 
-def _plan(draft: Draft) -> PlanView | None:
-    if draft.problems:
-        return None
-    tasks = list(draft.tree)
-    return {"tasks": len(tasks), "waves": [[tasks[n].key for n in wave] for wave in waves(draft.plan, tasks)]}
+def _plan(draft: Draft) -> PlanView:
+    keys = list(draft.tree.tasks)
+    found = waves(draft.plan, list(draft.tree))
+    return {
+        "tasks": len(keys),
+        "waves": [[keys[n] for n in wave] for wave in found],
+        "critical_path": [keys[n] for n in critical_path(draft.plan, found)],
+    }
 
 
 OPERATIONS = (validate,)
