@@ -5,20 +5,26 @@ Pure checks first, on data that nobody else holds; then one transaction; then th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Literal, Unpack, overload
 
 from attrs import evolve
 
+from apflow.authored import Authored
 from apflow.config import Settings
+from apflow.copies import CopyDraft, CopyReport, Overrides, draft_copy
+from apflow.copying import AGAIN, Choice, ChoiceOptions, choose
+from apflow.dependents import find_dependents
 from apflow.host import Host
 from apflow.manager import TaskManager
+from apflow.plan import Plan, numbered
 from apflow.transitions import now
 from apflow.tree import MAX_SHOWN, Draft, build
-from apflow_hookspecs import Caller, Problem, TaskTree, errors
-from apflow_hookspecs.errors import ApflowError, InvalidTask, InvalidTree
+from apflow_hookspecs import Caller, Problem, Task, TaskTree, errors
+from apflow_hookspecs.errors import ApflowError, InvalidParams, InvalidTask, InvalidTree
 
 LOCAL = Caller.local()
+MINIMAL = Choice()
 
 
 class TaskCreator:
@@ -88,21 +94,157 @@ class TaskCreator:
             fresh_ids=fresh_ids,
             max_depth=self._settings.max_depth,
         )
+        return await self._checked(draft, list(draft.tree))
+
+    @overload
+    async def create_task_copy(
+        self,
+        task: Task | str,
+        children: bool = ...,  # noqa: FBT001 - what users of the earlier system write
+        *,
+        save: Literal[True] = ...,
+        overrides: Overrides | None = ...,
+        execute: bool = ...,
+        caller: Caller = ...,
+        **choice: Unpack[ChoiceOptions],
+    ) -> TaskTree: ...
+
+    @overload
+    async def create_task_copy(
+        self,
+        task: Task | str,
+        children: bool = ...,  # noqa: FBT001 - likewise
+        *,
+        save: Literal[False],
+        overrides: Overrides | None = ...,
+        caller: Caller = ...,
+        **choice: Unpack[ChoiceOptions],
+    ) -> list[Authored]: ...
+
+    async def create_task_copy(
+        self,
+        task: Task | str,
+        children: bool = False,  # noqa: FBT001, FBT002 - likewise
+        *,
+        save: bool = True,
+        overrides: Overrides | None = None,
+        execute: bool = False,
+        caller: Caller = LOCAL,
+        **choice: Unpack[ChoiceOptions],
+    ) -> TaskTree | list[Authored]:
+        """Copy a task, with what has to run again and what that needs, for running it again without touching what was.
+
+            again = await engine.creator.create_task_copy(done.tasks["fetch"])
+            done = await engine.manager.distribute_task_tree(again)
+
+        Args:
+            task: A task of a stored tree in any state, or its id.
+            children: With all that is under it; always so of a group.
+            save: Store the copy. Otherwise it is returned as an array for `create_task_tree_from_array`, all of it to run.
+            overrides: Author's fields that the copy has instead of its source's, by the task's key; of tasks that run again.
+            execute: Ask for its execution in the same transaction.
+            caller: Who copies.
+            choice: The other fields of `apflow.copying.Choice`: `copy_mode`, `task_ids`, `dependents`, `include_dependents`
+                and `allow_partial`.
+
+        Returns:
+            The stored copy: `minimal` has the tasks that run again, pending, the ones that these need as they ended, and the
+            ancestors of both.
+
+        Raises:
+            NotFound: There is no such task.
+            InvalidParams: Options do not belong together, or an override cannot be.
+            InvalidTree: Dependents of the chosen tasks were not chosen; a problem each shows the path that binds it.
+            ApflowError: The builder or a validator refuses the copy.
+        """
+        options = Choice(children=children, **choice)
+        report = await self.copy(task, options, save=save, overrides=overrides, execute=execute, caller=caller)
+        return report.tree or report.tasks or []
+
+    async def copy(
+        self,
+        task: Task | str,
+        choice: Choice = MINIMAL,
+        *,
+        save: bool = True,
+        overrides: Overrides | None = None,
+        execute: bool = False,
+        dry_run: bool = False,
+        caller: Caller = LOCAL,
+    ) -> CopyReport:
+        """As `create_task_copy`; the report also tells what runs again, what is carried over and what is left out.
+
+        With `dry_run` it only tells.
+        """
+        draft = await self.draft_copy(task, choice, overrides=overrides, caller=caller)
+        return await self.finish_copy(draft, save=save, execute=execute, dry_run=dry_run, caller=caller)
+
+    async def draft_copy(
+        self, task: Task | str, choice: Choice, *, overrides: Overrides | None = None, caller: Caller = LOCAL
+    ) -> CopyDraft:
+        """All of copying but storing. Errors as of `create_task_copy`."""
+        task_id = task if isinstance(task, str) else task.id
+        tree = await self._manager.tree(task_id)
+        chosen = choose(tree, tree[task_id], choice)
+        made = draft_copy(chosen, overrides, now=now(), origin=caller.origin, max_depth=self._settings.max_depth)
+        again = [new for old, new in zip(chosen.copied, made.draft.tree, strict=True) if chosen.fates[old.n] == AGAIN]
+        checked = await self._checked(made.draft, again)
+        if checked.problems:
+            raise refusal(checked.problems)
+        return evolve(made, draft=checked)
+
+    async def finish_copy(
+        self, copy: CopyDraft, *, save: bool = True, execute: bool = False, dry_run: bool = False, caller: Caller = LOCAL
+    ) -> CopyReport:
+        """Store a drafted copy, or do with it what else was asked for."""
+        if execute and not save:
+            raise InvalidParams("execute = True: a copy that is not stored (save = False) cannot run")
+        if dry_run or not save:
+            return copy.report(tasks=not dry_run)
+        await self._manager.insert(copy.draft.tree, copy.draft.plan, actor=caller.user_id, execute=execute)
+        return copy.report(tree=True)
+
+    async def find_dependents(self, task_ids: Collection[str], *, transitive: bool = True) -> list[Task]:
+        """Who depends on tasks, by dependencies, references, and through the groups that these are in.
+
+        Args:
+            task_ids: Ids of tasks of one tree. That of a group stands for the group alone, without the tasks under it.
+            transitive: Also those that depend on dependents, and so on.
+
+        Returns:
+            The dependents in the order of creation, without the tasks themselves.
+
+        Raises:
+            NotFound: There is no such task.
+            InvalidParams: The tasks are of several trees.
+        """
+        if not task_ids:
+            return []
+        tree = await self._manager.tree(next(iter(task_ids)))
+        for task_id in task_ids:
+            if task_id not in tree:
+                other = await self._manager.tree(task_id)
+                raise InvalidParams(f"task_ids: task {task_id!r} is in tree {other.id!r}, and others are in {tree.id!r}")
+        found = find_dependents(Plan.of(tree), [tree[task_id].n for task_id in task_ids], transitive=transitive)
+        tasks = numbered(tree)
+        return [tasks[n] for n in found.numbers]
+
+    async def _checked(self, draft: Draft, tasks: Iterable[Task]) -> Draft:
         # Of a field that could not be read there is nothing to validate.
         unread = {(problem.task, _top(problem.field)) for problem in draft.problems}
-        validated = [p for p in await self._validate(draft) if p.field is None or (p.task, _top(p.field)) not in unread]
-        found = [*draft.problems, *validated]
+        validated = await self._validate(draft, tasks)
+        found = [*draft.problems, *(p for p in validated if p.field is None or (p.task, _top(p.field)) not in unread)]
         return evolve(
             draft,
             problems=tuple(problem for problem in found if problem.severity == "error"),
             warnings=(*draft.warnings, *(problem for problem in found if problem.severity == "warning")),
         )
 
-    async def _validate(self, draft: Draft) -> list[Problem]:
+    async def _validate(self, draft: Draft, tasks: Iterable[Task]) -> list[Problem]:
         tree = draft.tree
         problems: list[Problem] = []
         executors, validate_task = self._host.executors, self._host.validate_task
-        for task in tree:
+        for task in tasks:
             problems += await validate_task(task, executors.get(task.executor or ""), tree)
             if len(problems) > MAX_SHOWN:
                 break  # no more are told, and a validator may be slow
