@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     from apflow.engine import Engine
 
 _OPEN = tuple(status.value for status in TaskStatus if status not in SETTLED)
-_MALFORMED = (
+MALFORMED = (
     InvalidTask, InvalidTree, InvalidParent, InvalidDependency, CircularDependency, ExecutorNotFound, TooLarge,
 )  # fmt: skip
+"""What the builder and the validators refuse."""
 
 AuthorsTasks = Annotated[
     list[Any],
@@ -103,14 +104,12 @@ def admitted(engine: Engine, caller: Caller, tasks: Sequence[Any]) -> list[Any]:
         TooLarge: There are more than a remote caller may hand over.
         PermissionDenied: Some are another user's.
     """
-    most = engine.settings.max_tasks_per_tree
-    if caller.origin == "remote" and len(tasks) > most:
-        raise TooLarge(f"{len(tasks)} tasks, and a remote caller's tree may have at most {most} (max_tasks_per_tree)")
+    check_size(engine, caller, len(tasks))
     user = bound_user(caller)
     return list(tasks) if user is None else _owned(tasks, user)
 
 
-@operation("tasks.create", scope="submit", params=NewTree, result=TreeView, errors=(*_MALFORMED, Overloaded), arrange=as_named)
+@operation("tasks.create", scope="submit", params=NewTree, result=TreeView, errors=(*MALFORMED, Overloaded), arrange=as_named)
 async def create(engine: Engine, caller: Caller, params: NewTree) -> TreeView:
     """Check the tasks of a tree, all at once, and store them; nothing is stored when anything is wrong."""
     return await _create(engine, caller, params.tasks, execute=params.execute, fresh_ids=params.fresh_ids)
@@ -121,7 +120,7 @@ async def create(engine: Engine, caller: Caller, params: NewTree) -> TreeView:
     scope="submit",
     params=Execution,
     result=TreeView,
-    errors=(NotFound, AlreadyExecuting, InvalidTransition, *_MALFORMED, Overloaded),
+    errors=(NotFound, AlreadyExecuting, InvalidTransition, *MALFORMED, Overloaded),
 )
 async def execute(engine: Engine, caller: Caller, params: Execution) -> TreeView:
     """Request the execution of a stored tree or of a new one; answers at once, or with `wait` when it has ended."""
@@ -163,7 +162,7 @@ async def delete(engine: Engine, caller: Caller, params: OneTask) -> Deleted:
 
 async def _create(engine: Engine, caller: Caller, tasks: Sequence[Any], *, execute: bool, fresh_ids: bool) -> TreeView:
     own = admitted(engine, caller, tasks)
-    await _check_open(engine, caller, len(own))
+    await check_open(engine, caller, len(own))
     draft = await engine.creator.create(own, caller=caller, fresh_ids=fresh_ids, execute=execute)
     return tree_view(draft.tree, draft.warnings)
 
@@ -185,7 +184,23 @@ def _owned(tasks: Sequence[Any], user: str) -> list[Any]:
     return [{**task, "user_id": user} if isinstance(task, Mapping) else task for task in tasks]
 
 
-async def _check_open(engine: Engine, caller: Caller, more: int) -> None:
+def check_size(engine: Engine, caller: Caller, size: int) -> None:
+    """Refuse a tree that is larger than a caller may have them.
+
+    Raises:
+        TooLarge: It has more than `max_tasks_per_tree` tasks, and the caller is a remote one.
+    """
+    most = engine.settings.max_tasks_per_tree
+    if caller.origin == "remote" and size > most:
+        raise TooLarge(f"{size} tasks, and a remote caller's tree may have at most {most} (max_tasks_per_tree)")
+
+
+async def check_open(engine: Engine, caller: Caller, more: int) -> None:
+    """Refuse more open tasks than there may be.
+
+    Raises:
+        Overloaded: With these there would be over `max_open_tasks`, and the caller is a remote one.
+    """
     if caller.origin == "local":
         return
     most = engine.settings.max_open_tasks
