@@ -140,6 +140,8 @@ def _type(schema: Mapping[str, Any]) -> str:
         return f"[`{name}`](contract.md#apflow_hookspecs.{name})" if hasattr(apflow_hookspecs, name) else f"`{name}`"
     if schema.get("format") == "date-time":
         return "date and time"
+    if "enum" in schema:
+        return " or ".join(f"`{json.dumps(choice)}`" for choice in schema["enum"])
     if schema.get("type") == "array" and "items" in schema:
         item = _type(schema["items"])
         return f"array of {PLURALS.get(item, item)}"

@@ -1,12 +1,13 @@
 """The operations: what every front end (CLI, JSON-RPC, A2A, MCP, dashboard) can ask of an engine, each declared once."""
 
-from apflow.operations import history, reading, running, system, validating, writing
+from apflow.operations import copying, history, reading, running, system, validating, writing
 from apflow.operations.catalogue import Catalogue, Operation, UnknownOperation
 
 OPERATIONS: tuple[Operation, ...] = (
     *reading.OPERATIONS,
     *history.OPERATIONS,
     *writing.OPERATIONS,
+    *copying.OPERATIONS,
     *validating.OPERATIONS,
     *running.OPERATIONS,
     *system.OPERATIONS,
