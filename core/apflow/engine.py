@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from apflow.config import Settings, load_settings
 from apflow.creator import TaskCreator
+from apflow.editor import TreeEditor
 from apflow.host import Host
 from apflow.keeper import Keeper
 from apflow.known import missing_storage
-from apflow.manager import Recovered, TaskManager
+from apflow.manager import TaskManager
 from apflow.policies import refuse_misfits
+from apflow.recovery import Recovered
 from apflow_hookspecs import Caller, Event, ExecutableTask, Json, Storage, StorageOptions, TaskStatus, TaskTree
 from apflow_hookspecs.errors import ConfigError
 
@@ -38,6 +40,7 @@ class Engine:
         storage: Where trees are kept.
         creator: Makes trees.
         manager: Runs them.
+        editor: Changes and deletes them while nobody runs them.
         recovered: What an earlier process had left, when the engine was opened.
         endpoint: Where other commands of this machine reach it; None for a storage that nobody else can see.
     """
@@ -51,6 +54,7 @@ class Engine:
         owner = f"{os.getpid()}@{socket.gethostname()}"
         self._keeper = Keeper(storage, host, settings, token=secrets.token_hex(16), owner=owner)
         self.manager = TaskManager(self._keeper, settings.drain_timeout)
+        self.editor = TreeEditor(self._keeper)
         self.creator = TaskCreator(host, settings, self.manager)
 
     @property

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from apflow.config import Settings
 from apflow.events import Events
+from apflow.execution import Execution
 from apflow.host import Host
 from apflow.journal import Journal, Written
 from apflow.live import LiveTree
@@ -86,11 +87,11 @@ class Keeper:
         plan = self._plans.pop(tree, None)
         if plan is None:
             return None
-        live = self.live[tree.id] = LiveTree(tree, plan, self.token)
+        live = self.live[tree.id] = LiveTree(tree, plan, self.token, held=())
         return live
 
-    async def own(self, tree: TaskTree, scope: Collection[int] | None) -> LiveTree:
-        """Make a stored tree a live one of this engine.
+    async def own(self, tree: TaskTree, plan: Plan | None = None, execution: Execution | None = None) -> LiveTree:
+        """Make a stored tree a live one of this engine, for its latest execution or for a new one.
 
         The caller holds the tree's lock, and hands the tree to the schedule before it waits for anything; in recovery, before
         anybody else can ask for a tree, neither is needed.
@@ -102,7 +103,16 @@ class Keeper:
         if not await self.storage.acquire(tree.id, self.token, self.owner):
             raise NotFound(f"there is no tree {tree.id!r}")
         tree.token, tree.owner = self.token, self.owner
-        live = self.live[tree.id] = LiveTree(tree, Plan.of(tree), self.token, scope)
+        chosen = {} if execution is None else {"held": execution.held, "again": execution.again}
+        live = self.live[tree.id] = LiveTree(tree, plan or Plan.of(tree), self.token, **chosen)
+        return live
+
+    async def own_at_rest(self, tree: TaskTree) -> LiveTree:
+        """Make a stored tree a live one for what is written next, and no longer: nothing of it starts. Errors as of `own`."""
+        live = await self.own(tree)
+        self.schedule.add(live)
+        self.schedule.remove(live)
+        self.transitions.ended.append(live)
         return live
 
     def outdate(self, tree_id: str) -> None:
@@ -175,7 +185,15 @@ class Keeper:
         if wait is not None and wait.at is not None:
             # A clock that is set back or forth in between is noticed within a minute.
             delay = min(max(0.0, (wait.at - now()) / 1_000_000), LONGEST_NAP)
+            self.disarm(live, n)
             live.timers[n] = asyncio.get_running_loop().call_later(delay, self._wake, live, n)
+
+    @staticmethod
+    def disarm(live: LiveTree, n: int) -> None:
+        """Stop the clock of a task."""
+        timer = live.timers.pop(n, None)
+        if timer is not None:
+            timer.cancel()
 
     def _wake(self, live: LiveTree, n: int) -> None:
         del live.timers[n]

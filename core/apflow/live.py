@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from apflow.plan import Plan
+from apflow.plan import Plan, numbered
 from apflow.schedule import COMPLETED, Course
-from apflow_hookspecs import Json, TaskTree
+from apflow_hookspecs import Json, Task, TaskStatus, TaskTree
+
+
+def left_out(tasks: Sequence[Task], run: int) -> set[int]:
+    """Numbers of the tasks that work and that nothing asked to run in a run: they are pending, and of another one."""
+    return {n for n, t in enumerate(tasks) if t.run != run and t.status is TaskStatus.PENDING and t.executor is not None}
 
 
 class LiveTree(Course):
@@ -20,21 +25,32 @@ class LiveTree(Course):
         tree: The tree, as it is stored.
         plan: Its order graph.
         token: The owner's token, which every change of it bears.
-        scope: Numbers of the working tasks that were asked to run; None is all.
+        held: Numbers of the pending tasks that work and were not asked to run; None is those that its latest run left out.
+        again: Numbers of the settled tasks, groups among them, that are to run once more.
     """
 
-    def __init__(self, tree: TaskTree, plan: Plan, token: str, scope: Collection[int] | None = None) -> None:
+    def __init__(
+        self,
+        tree: TaskTree,
+        plan: Plan,
+        token: str,
+        *,
+        held: Collection[int] | None = None,
+        again: Collection[int] = frozenset(),
+    ) -> None:
         self.tree = tree
-        self.tasks = list(tree)
-        super().__init__(plan, self.tasks, scope)
+        self.tasks = numbered(tree)
+        self.held = left_out(self.tasks, tree.run) if held is None else held
+        self.again = again
+        super().__init__(plan, self.tasks, held=self.held, again=again)
         self.token = token
         self.run = tree.run
         self.status: str = tree.status
         """The tree's, and the number of its last event, as they are written: ahead of what `tree` shows."""
         self.last_event = tree.last_event
-        self.attempts = {task.n: task.attempt for task in self.tasks if task.attempt > 1}
-        """Number of the current attempt of the tasks that are beyond their first."""
-        self.recoveries = {task.n: task.recoveries for task in self.tasks if task.recoveries}
+        self.attempts = [0 if n in again else task.attempt for n, task in enumerate(self.tasks)]
+        """Number of each task's current attempt in this run; 0 before the first."""
+        self.recoveries = {n: task.recoveries for n, task in enumerate(self.tasks) if task.recoveries and n not in again}
         self.running: dict[int, Any] = {}
         """The attempt of each task that is executing, as its runner knows it."""
         self.waiting = {task.n for task in self.tasks if task.status == "waiting"}
@@ -49,25 +65,12 @@ class LiveTree(Course):
         """Inputs of current attempts that a hook changed, as JSON."""
         self.cancelling: set[int] = set()
         """Claimed tasks whose cancellation was requested."""
-        self.answers: dict[int, Json] = {}
-        """Answers to the waits from which tasks come back."""
         self.ended: asyncio.Future[TaskTree] = asyncio.get_running_loop().create_future()
         """Done once the end of this run is stored."""
 
     def completed(self, n: int) -> bool:
         """Whether a task completed."""
         return self.state[n] == COMPLETED
-
-    def attempt(self, n: int) -> int:
-        """Number of a task's current attempt."""
-        return self.attempts.get(n, 1)
-
-    def subtree(self, n: int) -> list[int]:
-        """A task and all its descendants."""
-        found = [n]
-        for number in found:
-            found.extend(self.plan.children[number])
-        return found
 
     def own(self, n: int) -> Json:
         """What a task that works came to: its result, else its error."""

@@ -6,30 +6,19 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from attrs import frozen
-
+from apflow.answers import refuse_misfits
+from apflow.execution import of_task, of_tree
+from apflow.explaining import Explanation, explain
 from apflow.journal import taken
 from apflow.keeper import Keeper
 from apflow.live import LiveTree
-from apflow.plan import Plan
+from apflow.plan import Plan, numbered
+from apflow.recovery import Recovered, recover
 from apflow.transitions import now
-from apflow_hookspecs import Task, TaskStatus, TaskTree
+from apflow_hookspecs import Json, Task, TaskStatus, TaskTree, Wait
 from apflow_hookspecs.errors import AlreadyExecuting, CannotDelete, InvalidTransition, Overloaded, StorageUnavailable
 
 log = logging.getLogger("apflow.manager")
-
-
-@frozen
-class Recovered:
-    """What an earlier process left behind.
-
-    Args:
-        trees: Trees whose execution was requested and has not ended.
-        tasks: Tasks among them that it left in progress.
-    """
-
-    trees: int
-    tasks: int
 
 
 class TaskManager:
@@ -44,26 +33,32 @@ class TaskManager:
         self._keeper = keeper
         self._drain_timeout = drain_timeout
 
-    async def distribute_task_tree(self, tree: TaskTree) -> TaskTree:
-        """Run a tree to the end of this run.
+    async def distribute_task_tree(self, tree: TaskTree, *, rerun: bool = False) -> TaskTree:
+        """Run a tree to the end of this run: all of it, or what an earlier run did not complete, with all that depends on it.
 
         Args:
-            tree: A stored tree that has not run yet.
+            tree: A stored tree.
+            rerun: All of it once more, whatever it came to.
 
         Returns:
             The tree, settled.
 
         Raises:
-            AlreadyExecuting: It is running.
-            InvalidTransition: It has run.
+            AlreadyExecuting: It runs, or its execution was requested and has not ended.
+            InvalidTransition: All of it has completed, and `rerun` was not asked for.
+            CannotDelete: It is archived.
             NotFound: It is not stored.
         """
-        live = await self._request(tree.id, None, tree)
+        live = await self._begun(tree) or await self._requested(tree.id, None, rerun=rerun)
         return await asyncio.shield(live.ended)
 
-    async def execute(self, tree_id: str, *, actor: str | None = None) -> TaskTree:
-        """Ask for the execution of a tree; returns once that is stored. Errors as `distribute_task_tree`."""
-        return (await self._request(tree_id, actor, None)).tree
+    async def execute(self, task_id: str, *, rerun: bool = False, actor: str | None = None) -> TaskTree:
+        """Ask for the execution of a tree, or of one task in it; returns once that is stored.
+
+        One task runs with what it needs and has not completed, and what depends on it and has run. A root's id means the tree.
+        Errors as of `distribute_task_tree`.
+        """
+        return (await self._requested(task_id, actor, rerun=rerun)).tree
 
     async def wait(self, tree_id: str, timeout: float | None = None) -> TaskTree:  # noqa: ASYNC109 - not an error when it is over
         """The tree once it has settled, or as it stands after `timeout` seconds.
@@ -92,7 +87,7 @@ class TaskManager:
             tree.token, tree.owner = self._keeper.token, self._keeper.owner
             self._keeper.transitions.created(tree, actor)
             if execute:
-                live = self._keeper.live[tree.id] = LiveTree(tree, plan, self._keeper.token)
+                live = self._keeper.live[tree.id] = LiveTree(tree, plan, self._keeper.token, held=())
                 self._keeper.request(live, actor)
             await self._keeper.journal.stored(tree.id)
             if not execute:
@@ -111,34 +106,46 @@ class TaskManager:
             live = running
             if live is None:
                 if all(task.status.settled for task in tree):
-                    return _under(tree, tree[task_id])
-                live = await self._keeper.own(tree, () if tree.requested_at is None else None)
-                self._keeper.schedule.add(live, live.tasks)
-                self._keeper.schedule.remove(live)  # it is not to run: only what is cancelled moves
-                self._keeper.transitions.ended.append(live)
-            numbers = live.subtree(live.tree[task_id].n)
+                    plan = Plan.of(tree)
+                    return [numbered(tree)[n] for n in plan.subtree(tree[task_id].n)]
+                live = await self._keeper.own_at_rest(tree)
+            numbers = live.plan.subtree(live.tree[task_id].n)
             self._keeper.transitions.cancelled(live, numbers, actor)
         await self._keeper.journal.stored(live.tree.id)
         return [live.tasks[n] for n in numbers]
 
-    async def delete(self, task_id: str) -> int:
-        """Delete a tree that is not being run; the number of tasks deleted.
+    async def answer(self, task_id: str, answer: Json, *, actor: str | None = None) -> Task:
+        """Answer what a task waits for, so that it goes on; where nobody runs its tree, `resume` does.
+
+        Returns:
+            The task, as it stands once the answer is stored.
 
         Raises:
             NotFound: There is no such task.
-            CannotDelete: It runs, or the task is only a part of a tree.
+            InvalidTransition: It does not wait for an answer.
+            WrongAnswer: The answer does not fit the wait's schema; the task keeps waiting.
         """
-        async with self._keeper.held(task_id) as (live, tree):
-            if task_id != tree.id:
-                raise CannotDelete(f"task {task_id!r} is a part of tree {tree.id!r}; delete the tree as a whole")
-            if live is not None:
-                raise CannotDelete(f"tree {task_id!r} is {tree.status}; cancel it first")
-            self._keeper.outdate(tree.id)
-            await self._keeper.storage.acquire(tree.id, self._keeper.token, self._keeper.owner)
-            self._keeper.transitions.batch.deletes.append((tree.id, self._keeper.token, None))
-            await self._keeper.journal.stored(tree.id)
-        log.info("tree deleted", extra={"tree_id": tree.id, "tasks": len(tree)})
-        return len(tree)
+        async with self._keeper.held(task_id) as (running, tree):
+            n = tree[task_id].n
+            wait = _question(tree[task_id], running)
+            refuse_misfits(answer, wait, tree[task_id])
+            live = running or await self._keeper.own_at_rest(tree)
+            self._keeper.disarm(live, n)
+            self._keeper.transitions.answered(live, n, answer, actor)
+        await self._keeper.journal.stored(live.tree.id)
+        return live.tasks[n]
+
+    async def explain(self, task_id: str) -> Explanation:
+        """Why a task has not started.
+
+        Raises:
+            NotFound: There is no such task.
+        """
+        return await explain(self._keeper, task_id)
+
+    async def recover(self) -> Recovered:
+        """Clear up after a process that is gone; nothing of what it left runs again before it is resumed."""
+        return await recover(self._keeper)
 
     def running(self) -> list[TaskTree]:
         """The trees that are being run, as they stand."""
@@ -161,49 +168,6 @@ class TaskManager:
             NotFound: There is no such task.
         """
         return (await self._keeper.find(task_id))[1]
-
-    async def recover(self) -> Recovered:
-        """Clear up after a process that is gone: what it left in progress goes back to pending, in one transaction.
-
-        A task that must not run twice fails instead, and so does one that was cut off too often; one whose cancellation was
-        acknowledged is cancelled. None of it runs again before `resume` is called.
-        """
-        trees = [
-            tree for tree_id in await self._keeper.storage.open_trees() if (tree := await self._keeper.storage.tree(tree_id))
-        ]
-        cut_off = {
-            tree.id: [t for t in tree if t.status is TaskStatus.IN_PROGRESS and t.executor is not None] for tree in trees
-        }
-        lives = [await self._keeper.own(tree, None) for tree in trees if cut_off[tree.id]]
-        for live in lives:
-            for task in cut_off[live.tree.id]:
-                if resolved := await self._keeper.storage.resolved(live.tree.id, task.n):
-                    live.prepared[task.n] = resolved
-        cancelled = [await self._cancelled(live) for live in lives]
-        for live, covered in zip(lives, cancelled, strict=True):
-            self._keeper.schedule.add(live, live.tasks)
-            for task in cut_off[live.tree.id]:
-                if task.n in covered:
-                    self._keeper.runner.refuse(live, task.n)
-                else:
-                    self._keeper.runner.lose(live, task.n, "the process that ran it is gone")
-            self._keeper.schedule.remove(live)
-        await asyncio.gather(*(self._keeper.journal.stored(live.tree.id) for live in lives))
-        for live in lives:
-            self._keeper.forget(live)
-        unfinished = sum(not tree.status.settled for tree in trees)
-        return Recovered(trees=unfinished, tasks=sum(map(len, cut_off.values())))
-
-    async def _cancelled(self, live: LiveTree) -> set[int]:
-        """The tasks of a tree whose cancellation was requested in this run."""
-        covered: set[int] = set()
-        after = 0
-        while page := await self._keeper.storage.events(live.tree.id, after):
-            for event in page:
-                if event.type == "cancel_requested" and event.run == live.run and event.task_id is not None:
-                    covered.update(live.subtree(live.tree[event.task_id].n))
-            after = page[-1].seq
-        return covered
 
     async def resume(self, tree_id: str | None = None) -> list[TaskTree]:
         """Go on with a tree whose execution was requested and has not ended, or with all of them.
@@ -232,7 +196,7 @@ class TaskManager:
             tree = await self._keeper.stored_tree(tree_id)
             if tree_id in self._keeper.live or tree.status.settled:
                 return  # somebody else was faster
-            live = await self._keeper.own(tree, None)
+            live = await self._keeper.own(tree)
             self._keeper.transitions.take_in(live, now())
         for n in live.waiting:
             self._keeper.arm(live, n)
@@ -261,27 +225,60 @@ class TaskManager:
         """Stop what runs, write what is due, and end. What did not settle is left, pending, to the next engine."""
         await self._keeper.close()
 
-    async def _request(self, tree_id: str, actor: str | None, fresh: TaskTree | None) -> LiveTree:
-        async with self._keeper.lock(tree_id):
-            self._admit()
-            if tree_id in self._keeper.live:
-                raise AlreadyExecuting(f"tree {tree_id!r} is being executed already")
-            live = None if fresh is None else self._keeper.take_created(fresh)
+    async def _begun(self, tree: TaskTree) -> LiveTree | None:
+        """A tree whose object shows what is stored, for it was created here, and that runs now; None where it has to be read."""
+        async with self._keeper.lock(tree.id):
+            if self._keeper.journal.draining or self._keeper.journal.failure is not None:
+                return None
+            live = self._keeper.take_created(tree)
             if live is None:
-                tree = await self._keeper.stored_tree(tree_id)
-                if tree.status.settled:
-                    rule = "only a pending tree can be executed"
-                    raise InvalidTransition(f"tree {tree_id!r} has run and is {tree.status}; {rule}")
-                if tree.status is not TaskStatus.PENDING:
-                    raise AlreadyExecuting(f"tree {tree_id!r} is {tree.status}: its execution was requested; resume it")
-                live = await self._keeper.own(tree, None)
-            self._keeper.request(live, actor)
-        await self._keeper.journal.stored(tree_id)
+                return None
+            self._keeper.request(live, None)
+        await self._keeper.journal.stored(tree.id)
+        return live
+
+    async def _requested(self, task_id: str, actor: str | None, *, rerun: bool) -> LiveTree:
+        keeper = self._keeper
+        self._admit()
+        async with keeper.held(task_id) as (running, tree):
+            refuse_open(running, tree)
+            refuse_archived(tree, "executed")
+            plan = Plan.of(tree)
+            execution = of_tree(plan, tree, rerun=rerun) if task_id == tree.id else of_task(plan, tree, tree[task_id].n)
+            resolved = await keeper.storage.resolved(tree.id) if execution.again else {}
+            live = await keeper.own(tree, plan, execution)
+            live.prepared.update(resolved)
+            keeper.request(live, actor)
+        await keeper.journal.stored(live.tree.id)
         return live
 
 
-def _under(tree: TaskTree, task: Task) -> list[Task]:
-    found = [task]
-    for other in found:
-        found.extend(tree.children(other))
-    return found
+def _question(task: Task, running: LiveTree | None) -> Wait:
+    wait = task.wait
+    if task.status is not TaskStatus.WAITING or wait is None or wait.kind != "input":
+        raise InvalidTransition(f"task {task.key!r} is {task.status}, and does not wait for an answer")
+    if running is not None and task.n not in running.waiting:
+        raise InvalidTransition(f"task {task.key!r} was answered or ended a moment ago")
+    return wait
+
+
+def refuse_open(running: LiveTree | None, tree: TaskTree) -> None:
+    """Refuse what may only be done to a tree that is at rest.
+
+    Raises:
+        AlreadyExecuting: It is not.
+    """
+    if running is not None:
+        raise AlreadyExecuting(f"tree {tree.id!r} is being executed")
+    if tree.open:
+        raise AlreadyExecuting(f"tree {tree.id!r} is {tree.status}: its execution was requested; resume or cancel it")
+
+
+def refuse_archived(tree: TaskTree, done: str) -> None:
+    """Refuse what an archived tree is kept from.
+
+    Raises:
+        CannotDelete: It is archived.
+    """
+    if tree.archived_at is not None:
+        raise CannotDelete(f"tree {tree.id!r} is archived and cannot be {done}; copy it, or take it out of the archive")

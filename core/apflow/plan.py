@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from apflow import references
-from apflow_hookspecs import TaskTree
+from apflow_hookspecs import Task, TaskStatus, TaskTree
 
 NOBODY: list[int] = []
 """Stands for the dependents of all tasks that have none; never filled."""
+
+GONE = Task(n=-1, id="", key="", name="", tree_id="", status=TaskStatus.COMPLETED)
+"""Stands in the place of a task that was deleted out of its tree: a group with nothing under it, of which nobody hears."""
 
 
 class Plan:
@@ -24,15 +27,21 @@ class Plan:
         parents: Number of each task's parent; -1 has none.
         groups: Numbers of the tasks that do no work.
         dependencies: Of each task, the numbers that it waits for → whether they must complete; empty for none.
+        gone: Those of the groups that are no tasks any more.
     """
 
     def __init__(
-        self, parents: Sequence[int], groups: frozenset[int] | set[int], dependencies: Sequence[Mapping[int, bool]]
+        self,
+        parents: Sequence[int],
+        groups: frozenset[int] | set[int],
+        dependencies: Sequence[Mapping[int, bool]],
+        gone: frozenset[int] = frozenset(),
     ) -> None:
         size = len(parents)
         self.size = size
         self.parents = parents
         self.groups = groups
+        self.gone = gone
         self.dependencies = dependencies
         self.waits = [len(needed) for needed in dependencies]
         """How many tasks each waits for."""
@@ -66,15 +75,34 @@ class Plan:
     @classmethod
     def of(cls, tree: TaskTree) -> Plan:
         """The plan of a tree that the builder made: its references are keys."""
+        tasks = numbered(tree)
         numbers = {task.id: task.n for task in tree}
         needed: list[dict[int, bool]] = []
-        for task in tree:
+        for task in tasks:
             waits = {numbers[dependency.task_id]: dependency.required for dependency in task.dependencies}
             for reference in references.find(task.inputs) if task.inputs else ():
                 waits.setdefault(tree.tasks[reference.key].n, True)
             needed.append(waits)
-        parents = [-1 if task.parent_id is None else numbers[task.parent_id] for task in tree]
-        return cls(parents, {task.n for task in tree if task.is_group}, needed)
+        parents = [-1 if task.parent_id is None else numbers[task.parent_id] for task in tasks]
+        groups = {n for n, task in enumerate(tasks) if task.executor is None}
+        return cls(parents, groups, needed, frozenset(n for n in groups if tasks[n] is GONE))
+
+    def subtree(self, n: int) -> list[int]:
+        """A task and all its descendants."""
+        found = [n]
+        for number in found:
+            found.extend(self.children[number])
+        return found
+
+    def above(self, numbers: Iterable[int]) -> set[int]:
+        """All tasks above some."""
+        found: set[int] = set()
+        for start in numbers:
+            n = self.parents[start]
+            while n >= 0 and n not in found:
+                found.add(n)
+                n = self.parents[n]
+        return found
 
     @cached_property
     def children(self) -> list[list[int]]:
@@ -127,6 +155,17 @@ def _circle(start: int, waits_for: Callable[[int], Iterator[int]], done: bytearr
             path.append(node)
             ahead.append(waits_for(node))
     return []
+
+
+def numbered(tree: TaskTree) -> list[Task]:
+    """The tasks of a tree by number; `GONE` where one was deleted."""
+    tasks = list(tree)
+    if not tasks or tasks[-1].n < len(tasks):
+        return tasks
+    places = [GONE] * (tasks[-1].n + 1)
+    for task in tasks:
+        places[task.n] = task
+    return places
 
 
 AMBIGUOUS = -1

@@ -271,10 +271,9 @@ class Runner:
             raise bad_input("params", error) from None
         return TaskContext(
             task=copy(task),  # what an executor does to it changes nothing here
-            attempt=live.attempt(attempt.n),
+            attempt=live.attempts[attempt.n],
             params=params,
             results={live.tasks[n].key: copied(outcome(live, n)) for n in live.plan.dependencies[attempt.n]},
-            answer=live.answers.get(attempt.n),
             origin=live.tree.origin,
             user_id=task.user_id,
             idempotency_key=f"{task.id}:{live.run}",

@@ -19,7 +19,7 @@ from itertools import count
 from typing import Generic, TypeVar
 
 from apflow.plan import NOBODY, Plan
-from apflow_hookspecs import Task
+from apflow_hookspecs import Task, TaskStatus
 
 # A task's state, as the schedule sees it. A group is pending until it ends.
 PENDING, READY, RUNNING, WAITING, COMPLETED, SKIPPED, CANCELLED, FAILED, HELD = range(9)
@@ -41,14 +41,20 @@ class Course:
     Args:
         plan: Its order graph.
         tasks: By number; only `priority`, `executor` and `status` are read, once.
-        scope: Numbers of the working tasks that were asked to run; None is all.
+        held: Numbers of the pending tasks that work and were not asked to run.
+        again: Numbers of the settled tasks, groups among them, that are pending once more.
     """
 
-    def __init__(self, plan: Plan, tasks: Sequence[Task], scope: Collection[int] | None = None) -> None:
+    def __init__(self, plan: Plan, tasks: Sequence[Task], *, held: Collection[int] = (), again: Collection[int] = ()) -> None:
         self.plan = plan
         self.executors = [task.executor or "" for task in tasks]
         self.priorities = bytes(task.priority for task in tasks)
         self.state = bytearray(plan.size)
+        for n, task in enumerate(tasks):
+            if task.status is not TaskStatus.PENDING and task.executor is not None:
+                self.state[n] = STATES[task.status]
+        for n in again:
+            self.state[n] = PENDING
         self.waits = plan.waits.copy()
         self.under = plan.under.copy()
         self.worst = bytearray([COMPLETED]) * plan.size
@@ -62,14 +68,16 @@ class Course:
         """Ticket of its last turn in each priority; the lower, the sooner it has the next."""
         self.listed = False
         """Whether a schedule has it."""
-        self.open = plan.size
+        self.open = plan.size - len(plan.gone)
         """How many tasks have yet to settle until the tree is over."""
-        if scope is not None:
-            self._hold({t.n for t in tasks if t.status == "pending" and t.executor and t.n not in scope})
+        for n in plan.gone:
+            self.state[n] = COMPLETED
+        if held:
+            self._hold(held)
         for n in plan.groups:
             self.begun[n] = tasks[n].status == "in_progress"
 
-    def _hold(self, held: set[int]) -> None:
+    def _hold(self, held: Collection[int]) -> None:
         """Tasks that were not asked to run keep every group above them open; none of these counts for the end of the tree."""
         seen: set[int] = set()
         for start in held:
@@ -109,7 +117,7 @@ class Schedule(Generic[C]):
         self._rings: list[dict[str, list[tuple[int, C]]]] = [{} for _ in range(PRIORITIES)]
         """By priority and lane: a heap of the trees in it, by their turn. What changed since is put right at the top."""
 
-    def add(self, course: C, tasks: Iterable[Task]) -> list[End]:
+    def add(self, course: C) -> list[End]:
         """Take a tree in, as its tasks stand; the ends are those that follow from it, in order.
 
         A task that is in progress takes a slot, whether there is one or not: whoever adds it knows what has become of it.
@@ -117,13 +125,10 @@ class Schedule(Generic[C]):
         ends: list[End] = []
         course.listed = True
         state, waits, groups = course.state, course.waits, course.plan.groups
-        known = [(task.n, STATES[task.status]) for task in tasks if task.status in STATES and task.executor is not None]
-        for n, was in known:
-            state[n] = was
+        for n, was in [(n, was) for n, was in enumerate(state) if was and was != HELD and n not in groups]:
             if was == RUNNING:
                 self._take(course.executors[n])
-        for n, was in known:
-            if was >= COMPLETED:
+            elif was >= COMPLETED:
                 self._settle(course, n, was, ends)
         for n in range(course.plan.size):
             if state[n] == PENDING and waits[n] == 0 and n not in groups:
@@ -192,6 +197,13 @@ class Schedule(Generic[C]):
                 self._take(course.executors[n])
                 starts.append((course, n))
         return starts
+
+    def limit_on(self, course: C, n: int) -> str | None:
+        """The setting that leaves no slot for a task now; None where there is one."""
+        executor = course.executors[n]
+        if self._room.get(executor, 1) <= 0:
+            return f"limits.{executor}"
+        return "max_concurrency" if self.free <= 0 else None
 
     def _lane(self, priority: int) -> str | None:
         """The lane at whose top is the task to start next: the first that may start, of the tree whose turn it is."""

@@ -9,6 +9,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from attrs import evolve
+
 from apflow import schedule as states
 from apflow.live import LiveTree
 from apflow.schedule import End, Schedule
@@ -79,11 +81,33 @@ class Transitions:
         change.tree.update(status="in_progress", status_at=at, run=live.run, requested_at=at)
         live.status = "in_progress"
         self.event(live, "tree_started", None, "in_progress", at, actor=actor, data={"plugins": plugins})
+        for n in sorted(live.again):
+            self._reset(live, n, at, actor)
+        self._mark(live)
         self.take_in(live, at)
+
+    def _reset(self, live: LiveTree, n: int, at: int, actor: str | None) -> None:
+        """Settled → pending, in a new run; what it came to goes into the history."""
+        task, change = live.tasks[n], self.change(live)
+        if task.attempt:
+            result = encode(task.result) if task.status is TaskStatus.COMPLETED else None
+            error = None if task.error is None else encode(task.error)
+            ended, inputs = task.completed_at or at, live.prepared.pop(n, None)
+            change.attempts.append(
+                (n, task.attempt, task.run, task.started_at, ended, task.status.value, inputs, result, error)
+            )
+        change.moves.append((n, task.status.value, "pending", at, 0, 0, None, None, None))
+        self.event(live, "task_reset", n, "pending", at, actor=actor)
+
+    def _mark(self, live: LiveTree) -> None:
+        """Write down which pending tasks this run was asked for: exactly those bear its number."""
+        for n, task in enumerate(live.tasks):
+            if task.status is TaskStatus.PENDING and task.executor is not None and (task.run == live.run) is (n in live.held):
+                self.change(live).updates.append((n, {"run": 0 if n in live.held else live.run}))
 
     def take_in(self, live: LiveTree, at: int) -> None:
         """Hand a tree to the schedule, and write what follows from its tasks' states."""
-        self._ends(live, self.schedule.add(live, live.tasks), at)
+        self._ends(live, self.schedule.add(live), at)
         self._look(live, at)
 
     def claimed(self, live: LiveTree, n: int, at: int) -> None:
@@ -92,7 +116,7 @@ class Transitions:
         for group in live.begin(n):
             change.moves.append((group, "pending", "in_progress", at, 0, 0, None, None, None))
             self.event(live, "task_started", group, "in_progress", at)
-        attempt = live.attempt(n)
+        attempt = live.attempts[n] = live.attempts[n] or 1
         change.claims.append((n, attempt, at))
         live.last_event += 1
         change.events.append((live.last_event, "task_started", n, "in_progress", at, attempt, None, None))
@@ -103,7 +127,7 @@ class Transitions:
         change = self.change(live)
         change.completions.append((n, at, encoded))
         live.last_event += 1
-        change.events.append((live.last_event, "task_settled", n, "completed", at, live.attempt(n), None, None))
+        change.events.append((live.last_event, "task_settled", n, "completed", at, live.attempts[n], None, None))
         live.results[n] = result
         self.schedule.released(live, n)
         ends = self.schedule.settled(live, n, states.COMPLETED)
@@ -129,20 +153,39 @@ class Transitions:
         at = now()
         written = wait.as_json()
         self._row(live, n, "in_progress", "waiting", at, wait=encode(written))
-        self.event(live, "task_waiting", n, "waiting", at, attempt=live.attempt(n), data={"wait": written})
+        self.event(live, "task_waiting", n, "waiting", at, attempt=live.attempts[n], data={"wait": written})
         self.schedule.released(live, n)
         self.schedule.waiting(live, n)
         live.waiting.add(n)
         self._look(live, at)
 
-    def resumes(self, live: LiveTree, n: int, *, type_: str = "task_resumed") -> None:
-        """Waiting → pending, ready to be claimed once more. Leaving a retry is the next attempt."""
-        at = now()
+    def resumes(self, live: LiveTree, n: int) -> None:
+        """Waiting → pending, for its time has come. Leaving a retry is the next attempt."""
         wait = live.tasks[n].wait
         if wait is not None and wait.kind == "retry":
-            live.attempts[n] = live.attempt(n) + 1
-        self._row(live, n, "waiting", "pending", at)
-        self.event(live, type_, n, "pending", at, attempt=live.attempt(n))
+            live.attempts[n] += 1
+            wait = None
+        self._goes_on(live, n, wait, "task_resumed")
+
+    def answered(self, live: LiveTree, n: int, answer: Json, actor: str | None) -> None:
+        """Waiting → pending, with the answer that it waited for."""
+        wait = live.tasks[n].wait
+        if wait is not None:
+            self._goes_on(live, n, evolve(wait, answer=answer), "task_answered", actor=actor, data={"answer": answer})
+
+    def _goes_on(
+        self,
+        live: LiveTree,
+        n: int,
+        wait: Wait | None,
+        type_: str,
+        *,
+        actor: str | None = None,
+        data: Mapping[str, Json] | None = None,
+    ) -> None:
+        at = now()
+        self._row(live, n, "waiting", "pending", at, wait=stored(wait))
+        self.event(live, type_, n, "pending", at, attempt=live.attempts[n], actor=actor, data=data)
         self.schedule.again(live, n)
         live.waiting.discard(n)
         self._look(live, at)
@@ -151,21 +194,21 @@ class Transitions:
         """in_progress → pending: what ran it is gone. Not an attempt."""
         at = now()
         live.recoveries[n] = live.recoveries.get(n, 0) + 1
-        self._row(live, n, "in_progress", "pending", at)
-        self.event(live, "task_recovered", n, "pending", at, attempt=live.attempt(n), data={"reason": reason})
+        self._row(live, n, "in_progress", "pending", at, wait=stored(live.tasks[n].wait))
+        self.event(live, "task_recovered", n, "pending", at, attempt=live.attempts[n], data={"reason": reason})
 
     def drained(self, live: LiveTree, n: int) -> None:
         """in_progress → pending: the engine closes, and leaves the task to the next one. Neither an attempt nor a recovery."""
         at = now()
-        self._row(live, n, "in_progress", "pending", at)
-        self.event(live, "task_resumed", n, "pending", at, attempt=live.attempt(n), data={"reason": "the engine closed"})
+        self._row(live, n, "in_progress", "pending", at, wait=stored(live.tasks[n].wait))
+        self.event(live, "task_resumed", n, "pending", at, attempt=live.attempts[n], data={"reason": "the engine closed"})
 
     def kept(self, live: LiveTree, n: int, outcome: str, error: Mapping[str, Json] | None) -> None:
         """An attempt whose place in the task's row is about to be taken goes into the history."""
         started = live.tasks[n].started_at
         encoded = None if error is None else encode(error)
         inputs = live.prepared.pop(n, None)
-        self.change(live).attempts.append((n, live.attempt(n), live.run, started, now(), outcome, inputs, None, encoded))
+        self.change(live).attempts.append((n, live.attempts[n], live.run, started, now(), outcome, inputs, None, encoded))
 
     def cancelled(self, live: LiveTree, numbers: Sequence[int], actor: str | None) -> None:
         """Cancel tasks: those that do not run end with this batch; those that do are stopped once it is stored."""
@@ -184,19 +227,38 @@ class Transitions:
         """An executor told how far it is."""
         data = {"progress": progress, "message": message}
         self.change(live).updates.append((n, {"progress": progress}))
-        self.event(live, "task_progress", n, "in_progress", now(), attempt=live.attempt(n), data=data)
+        self.event(live, "task_progress", n, "in_progress", now(), attempt=live.attempts[n], data=data)
 
     def prepared(self, live: LiveTree, n: int, inputs: bytes) -> None:
         """A hook changed the inputs of an attempt."""
         live.prepared[n] = inputs
         self.change(live).updates.append((n, {"resolved": inputs}))
 
+    def archived(self, tree: TaskTree, actor: str | None, *, undo: bool) -> None:
+        """A tree that nobody runs is frozen, or no longer."""
+        at = now()
+        tree.archived_at = None if undo else at
+        tree.last_event += 1
+        event = (tree.last_event, "tree_archived", None, tree.status.value, at, 0, actor, {"undo": True} if undo else None)
+        self.batch.changes[tree.id] = Change(tree.token, tree.run, events=[event], tree={"archived_at": tree.archived_at})
+
+    def shrunk(self, live: LiveTree) -> None:
+        """A tree that nobody runs has lost tasks: groups above them, and the tree, may have settled by that."""
+        at = now()
+        self.change(live)
+        self._ends(live, self.schedule.add(live), at)
+        self.schedule.remove(live)
+        status = self._status(live)
+        if live.tree.requested_at is not None and not live.open and status != live.status:
+            self.change(live).tree.update(status=status, status_at=at)
+        self.ended.append(live)
+
     def _ends(self, live: LiveTree, ends: Sequence[End], at: int, waiting: set[int] | frozenset[int] = frozenset()) -> None:
         for n, state, cause in ends:
             task = live.tasks[n]
             status = states.STATUSES[state]
             if n in live.plan.groups:
-                if task.status == status:
+                if task.status == status and n not in live.again:
                     continue  # it was stored like this before the tree was taken in
                 was = "in_progress" if live.begun[n] else "pending"
                 self._move(live, n, was, status, at)
@@ -210,14 +272,13 @@ class Transitions:
     def _move(self, live: LiveTree, n: int, was: str, status: str, at: int, *, error: Mapping[str, Json] | None = None) -> None:
         self._row(live, n, was, status, at, error=None if error is None else encode(error))
         data = None if error is None else {"error": error}
-        attempt = live.attempt(n) if was == "in_progress" and n not in live.plan.groups else live.tasks[n].attempt
-        self.event(live, "task_settled", n, status, at, attempt=attempt, data=data)
+        self.event(live, "task_settled", n, status, at, attempt=live.attempts[n], data=data)
 
     def _row(
         self, live: LiveTree, n: int, was: str, status: str, at: int, *, error: bytes | None = None, wait: bytes | None = None
     ) -> None:
-        attempt = live.attempts.get(n, 1 if was == "in_progress" and n not in live.plan.groups else live.tasks[n].attempt)
-        self.change(live).moves.append((n, was, status, at, attempt, live.recoveries.get(n, 0), None, error, wait))
+        row = (n, was, status, at, live.attempts[n], live.recoveries.get(n, 0), None, error, wait)
+        self.change(live).moves.append(row)
 
     def _look(self, live: LiveTree, at: int) -> None:
         """Where the tree itself stands, after what happened to its tasks."""
@@ -246,6 +307,11 @@ class Transitions:
         return "pending" if states.HELD in state else "completed"
 
 
+def stored(wait: Wait | None) -> bytes | None:
+    """A wait as it stands in a task's row."""
+    return None if wait is None else encode(wait.as_json())
+
+
 def show(live: LiveTree, change: Change) -> None:
     """Bring a tree up to date with a change that was stored."""
     tasks, run = live.tasks, change.run
@@ -253,6 +319,7 @@ def show(live: LiveTree, change: Change) -> None:
         task = tasks[n]
         task.status = STATUS[status]
         task.attempt, task.recoveries, task.run, task.updated_at = attempt, recoveries, run, at
+        task.result = None
         task.error = None if error is None else decode(error)
         task.wait = None if wait is None else Wait.from_json(decode(wait))
         if status == "pending":
@@ -264,17 +331,19 @@ def show(live: LiveTree, change: Change) -> None:
             task.completed_at = at
             task.progress = 1.0 if status == "completed" else task.progress
     for n, fields in change.updates:
-        if "progress" in fields:
-            tasks[n].progress = fields["progress"]
+        for name, value in fields.items():
+            if name != "resolved":
+                setattr(tasks[n], name, value)
     for n, attempt, at in change.claims:
         task = tasks[n]
         task.status = TaskStatus.IN_PROGRESS
-        task.attempt, task.run, task.started_at, task.updated_at, task.wait = attempt, run, at, at, None
+        task.attempt, task.run, task.started_at, task.updated_at = attempt, run, at, at
     for n, at, _ in change.completions:
         task = tasks[n]
         task.status = TaskStatus.COMPLETED
         task.result = live.results.pop(n, None)
         task.progress = 1.0
+        task.wait = None
         task.completed_at = task.updated_at = at
     tree = live.tree
     for name, value in change.tree.items():

@@ -141,6 +141,10 @@ class DependencyNotSatisfied(ApflowError):
     code = -32007
 
 
+class WrongAnswer(DependencyNotSatisfied):
+    """The answer does not fit what the task asked."""
+
+
 class AlreadyExecuting(ApflowError):
     """The tree is being executed already."""
 

@@ -26,7 +26,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from attrs import define, field, frozen
 
-from apflow_hookspecs.task import EMPTY, Json, Task
+from apflow_hookspecs.task import EMPTY, Json, Task, Wait
 
 OnCrash = Literal["rerun", "fail"]
 
@@ -65,14 +65,22 @@ class TaskContext:
     """The task's `params`, structured into the executor's `Params` where it has such a class."""
     results: Mapping[str, Json] = EMPTY
     """Result of each dependency by its key; of one that did not complete, its error."""
-    answer: Json = None
-    """The answer to the wait from which the task comes back."""
     origin: Literal["local", "remote"] = "local"
     """Who created the tree."""
     user_id: str | None = None
     idempotency_key: str = ""
     """The same for every attempt and recovery of one run of the task: for services that do a thing once per key."""
     reporter: Callable[[float, str | None], None] | None = field(default=None, repr=False)
+
+    @property
+    def wait(self) -> Wait | None:
+        """The wait from which the task comes back; None in the first call of an attempt."""
+        return self.task.wait
+
+    @property
+    def answer(self) -> Json:
+        """What was answered to the wait from which the task comes back."""
+        return None if self.task.wait is None else self.task.wait.answer
 
     def report(self, progress: float, message: str | None = None) -> None:
         """Tell how far the attempt is, 0 to 1; shown to those who watch, stored at most once a second.

@@ -28,11 +28,11 @@ It replaces attempt, recoveries, result, error and wait, and the run by the chan
 Results, errors and waits (`Wait.as_json`) are JSON.
 """
 Claim = tuple[int, int, int]
-"""(n, attempt, at): pending → in_progress; sets `started_at`, and clears the wait."""
+"""(n, attempt, at): pending → in_progress; sets `started_at`. The wait stays: its answer is for this attempt."""
 Completion = tuple[int, int, bytes]
-"""(n, at, result): in_progress → completed, with progress 1."""
+"""(n, at, result): in_progress → completed, with progress 1; clears the wait."""
 Update = tuple[int, Mapping[str, Any]]
-"""(n, {field: value}): authors' fields (as in `Task`), `progress`, `updated_at`, or `resolved`, inputs that a hook changed."""
+"""(n, {field: value}): authors' fields (as in `Task`), `run`, `progress`, `updated_at`, or `resolved`, inputs that a hook changed."""
 AttemptRow = tuple[int, int, int, int | None, int, str, bytes | None, bytes | None, bytes | None]
 """(n, attempt, run, started, ended, outcome, inputs, result, error) of an attempt whose task's row is about to be rewritten."""
 EventRow = tuple[int, str, int | None, str, int, int, str | None, Mapping[str, Any] | None]
@@ -115,7 +115,8 @@ class TaskQuery:
         user_id: The owner.
         root_only: Only roots.
         context_id: The tree's conversation.
-        changed_since: Instant.
+        changed_since: Instant: what changed then or later.
+        unchanged_since: Instant: what has not changed then or later.
         cursor: Where the page before ended, as it was handed out.
         limit: Tasks a page.
     """
@@ -126,6 +127,7 @@ class TaskQuery:
     name: str | None = None
     context_id: str | None = None
     changed_since: int | None = None
+    unchanged_since: int | None = None
     cursor: str | None = None
     limit: int = 100
 
@@ -228,8 +230,8 @@ class Storage(Protocol):
         """The attempts of a task, or of all, that are no longer in the task's row, oldest first."""
         ...
 
-    async def resolved(self, tree_id: str, n: int) -> bytes | None:
-        """The resolved inputs of a task's current attempt, where a hook changed them."""
+    async def resolved(self, tree_id: str) -> dict[int, bytes]:
+        """The resolved inputs of the current attempts of a tree's tasks, by number, where a hook changed them."""
         ...
 
     async def record(self, namespace: str, key: str) -> Record | None:

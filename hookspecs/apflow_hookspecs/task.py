@@ -94,28 +94,28 @@ class Wait:
     """What an executor or a policy hands back instead of a result when the task has to wait.
 
     The attempt's slot is freed, the wait is stored and survives restarts, and the task goes on with a new call from the
-    beginning. Going on is not another attempt. After `until` nothing tells the new call that it is not the first, so it decides
-    by the time:
+    beginning. Going on is not another attempt. In the new call `context.wait` is the wait from which it comes back, and None in
+    the first; after a question `context.answer` is the answer, which may be null:
 
         @executor("remind")
-        async def remind(text: str, at: datetime, context: TaskContext) -> str | Wait:
-            if context.task.started_at < as_instant(at):
-                return Wait.until(at)
+        async def remind(text: str, seconds: float, context: TaskContext) -> str | Wait:
+            if context.wait is None:
+                return Wait.until(datetime.now(UTC) + timedelta(seconds=seconds))
             return text
-
-    After `for_input` the answer is in `context.answer`, which is None in any other call:
 
         @executor("approve")
         async def approve(question: str, context: TaskContext) -> bool | Wait:
-            if context.answer is None:
+            if context.wait is None:
                 return Wait.for_input(question, schema={"type": "boolean"})
             return context.answer
+
+    An attempt after `Retry` begins anew: its `context.wait` is None.
 
     Args:
         kind: `input` waits for a person or another agent, `until` for an instant, `retry` for the next attempt.
         at: Instant at which it is over, up to `MAX_INSTANT`: of an input its deadline, which fails the task; None is never.
         prompt: What is asked.
-        schema: JSON Schema that the answer has to fit.
+        schema: JSON Schema that the answer has to fit; it refers to nothing outside itself.
         answer: What was answered.
     """
 
@@ -189,6 +189,7 @@ class Task:
 
     status: TaskStatus = TaskStatus.PENDING
     wait: Wait | None = None
+    """For what it waits; until its attempt is over also that from which it came back, with the answer."""
     progress: float = 0.0
     """0 to 1, as its executor reports it; 1 when completed."""
     result: Json = None
@@ -196,7 +197,8 @@ class Task:
     error: Mapping[str, Any] | None = None
     """`{code, message, details}` when it failed, was cancelled or skipped."""
     run: int = 1
-    """The execution of the tree, from 1, to which this state belongs."""
+    """The execution of the tree, from 1, to which its state belongs: that of the tree when it was asked to run in it. A task that
+    was carried over into a copy, or left out of the first execution, has 0."""
     attempt: int = 0
     """Planned tries in this run: 1 during the first."""
     recoveries: int = 0
@@ -254,9 +256,17 @@ class TaskTree:
 
     @property
     def progress(self) -> float:
-        """0 to 1: the mean over its working tasks."""
-        working = [task.progress for task in self.tasks.values() if task.executor is not None]
+        """0 to 1: the mean over the working tasks of this run."""
+        working = [t.progress for t in self.tasks.values() if t.executor is not None and (t.run == self.run or not self.run)]
         return sum(working) / len(working) if working else 0.0
+
+    @property
+    def open(self) -> bool:
+        """Whether its execution was requested and has not ended, also when no process goes on with it."""
+        if self.requested_at is None or self.status.settled:
+            return False
+        # One that ended with tasks that nobody had asked to run is pending again.
+        return self.status is not TaskStatus.PENDING or self.status_at <= self.requested_at
 
     def __getitem__(self, task_id: str) -> Task:
         """The task with an id; `tasks` has them by key."""

@@ -61,8 +61,8 @@ class Model:
         for n, task in enumerate(self.tasks):
             began = n in self.begun and self.state[n] == PENDING
             task.status = TaskStatus("in_progress" if began or self.state[n] == RUNNING else self.state[n])
-        scope = set(self.working) - self.held if self.held else None
-        self.course = Course(self.plan, self.tasks, scope)
+        held = {n for n in self.held if self.tasks[n].status == "pending"}
+        self.course = Course(self.plan, self.tasks, held=held)
         self.ready = {}
         self.turns = {}
 
@@ -178,7 +178,7 @@ class ScheduleAgainstModel(RuleBasedStateMachine):
     def a_tree_is_added(self, array, asked):
         model = Model(array, asked)
         self.models.append(model)
-        self.told(model, self.schedule.add(model.course, model.tasks))
+        self.told(model, self.schedule.add(model.course))
 
     @precondition(lambda self: self.slots is not None)
     @rule()
@@ -272,7 +272,7 @@ class ScheduleAgainstModel(RuleBasedStateMachine):
         self.start(self.slots)
         for model in self.models:
             model.renew()
-            ends = self.schedule.add(model.course, model.tasks)
+            ends = self.schedule.add(model.course)
             stood = {(n, model.state[n]) for n in model.groups if model.settled(n)}
             assert {(n, STATUSES[state]) for n, state, _ in ends} == stood
             self.told(model, [])

@@ -9,7 +9,7 @@ from samples import add, group, noop, task
 
 from apflow.testing import engine_of
 from apflow_hookspecs import TaskContext, Wait, executor
-from apflow_hookspecs.errors import CannotDelete, InvalidTransition, NotFound
+from apflow_hookspecs.errors import CannotDelete, NotFound
 
 
 async def test_cancelling_a_tree_stops_what_runs_and_ends_what_has_not_started(recorder):
@@ -130,15 +130,15 @@ async def test_what_waits_is_cancelled_at_once():
         assert (await engine.manager.wait("root")).status == "cancelled"
 
 
-async def test_a_tree_that_never_ran_is_cancelled_and_never_runs():
+async def test_a_tree_that_never_ran_is_cancelled_and_runs_once_it_is_asked_to():
     async with engine_of(noop) as engine:
         tree = await engine.creator.create_task_tree_from_array([group("root"), task("a", "noop"), task("b", "noop")])
         covered = await engine.manager.cancel("root")
         stored = await engine.storage.tree("root")
         assert engine.manager.running() == []
-        with pytest.raises(InvalidTransition, match="cancelled"):
-            await engine.manager.distribute_task_tree(tree)
+        done = await engine.manager.distribute_task_tree(tree)
 
+    assert done.status == "completed"
     assert [t.status for t in covered] == ["cancelled"] * 3
     assert stored.status == "cancelled"
 
@@ -230,12 +230,12 @@ async def test_a_tree_is_deleted_whole_and_not_while_it_runs(recorder):
         tree = await engine.creator.create_task_tree_from_array([group("root"), task("a", "held")], execute=True)
         await recorder.at_gate.wait()
         with pytest.raises(CannotDelete, match="cancel it first"):
-            await engine.manager.delete("root")
+            await engine.editor.delete("root")
         recorder.gate.set()
         await engine.manager.wait(tree.id)
-        with pytest.raises(CannotDelete, match="part of tree 'root'"):
-            await engine.manager.delete("a")
-        assert await engine.manager.delete("root") == 2
+        with pytest.raises(CannotDelete, match="task 'a' is completed; out of a tree only pending tasks can be deleted"):
+            await engine.editor.delete("a")
+        assert len(await engine.editor.delete("root")) == 2
         with pytest.raises(NotFound):
             await engine.tree("root")
         assert await engine.storage.events("root") == []

@@ -30,7 +30,7 @@ async def test_a_hook_changes_the_inputs_and_what_it_left_is_stored():
 
         assert done.root.result == 2
         assert done.root.inputs == {"value": 1}
-        assert await engine.storage.resolved("root", 0) == b'{"value":2}'
+        assert await engine.storage.resolved("root") == {0: b'{"value":2}'}
 
 
 async def test_a_hook_that_raises_denies_the_task():

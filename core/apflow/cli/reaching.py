@@ -16,7 +16,7 @@ from apflow.cli.interrupting import LAST_MOMENT, Interruption
 from apflow.cli.output import say
 from apflow.cli.text import duration, plural
 from apflow.engine import Engine
-from apflow.manager import Recovered
+from apflow.recovery import Recovered
 from apflow.remote import ConnectionLost, RemoteEngine, connected
 from apflow_hookspecs import Caller, Event, Json
 from apflow_hookspecs.errors import Overloaded, StorageOwned

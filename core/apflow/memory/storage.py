@@ -168,10 +168,10 @@ class MemoryStorage:
         row = self._trees.get(tree_id)
         return [] if row is None else [row.attempt(attempt) for attempt in row.attempts if n in (None, attempt[0])]
 
-    async def resolved(self, tree_id: str, n: int) -> bytes | None:
+    async def resolved(self, tree_id: str) -> dict[int, bytes]:
         self._check_open()
         row = self._trees.get(tree_id)
-        return None if row is None or n not in row.tasks else row.tasks[n].resolved
+        return {} if row is None else {n: task.resolved for n, task in row.tasks.items() if task.resolved is not None}
 
     async def record(self, namespace: str, key: str) -> Record | None:
         self._check_open()
@@ -246,10 +246,10 @@ def _apply(tree: TreeRow, change: Change) -> None:
         tree.tasks[n].update(fields)
     for n, attempt, at in change.claims:
         row = tree.tasks[n]
-        row.status, row.run, row.attempt, row.started_at, row.wait = "in_progress", change.run, attempt, at, None
+        row.status, row.run, row.attempt, row.started_at = "in_progress", change.run, attempt, at
     for n, at, result in change.completions:
         row = tree.tasks[n]
-        row.status, row.completed_at, row.result, row.progress = "completed", at, result, 1.0
+        row.status, row.completed_at, row.result, row.progress, row.wait = "completed", at, result, 1.0, None
     tree.attempts += change.attempts
     tree.add_events(change.run, change.events)
     tree.record |= change.tree
@@ -263,6 +263,7 @@ def _matches(found: _Found, query: TaskQuery) -> bool:
         (query.statuses is None or _status(found, query) in query.statuses)
         and query.name in (None, row.name)
         and (query.changed_since is None or changed_at >= query.changed_since)
+        and (query.unchanged_since is None or changed_at < query.unchanged_since)
     )
 
 

@@ -82,7 +82,8 @@ async def history(engine: Engine, caller: Caller, params: OneTask) -> History:
     attempts = await engine.storage.attempts(tree.id)
     own = [attempt for attempt in attempts if attempt.task_id == task.id]
     if task.attempt:
-        own.append(await _current(engine.storage, task))
+        resolved = await engine.storage.resolved(tree.id)
+        own.append(_current(task, resolved.get(task.n)))
     views: list[AttemptView] = []
     for attempt in own:
         plugins = await _plugins(engine.storage, tree, attempt.run)
@@ -103,8 +104,7 @@ async def history(engine: Engine, caller: Caller, params: OneTask) -> History:
     return {"task_id": task.id, "attempts": views}
 
 
-async def _current(storage: Storage, task: Task) -> Attempt:
-    resolved = await storage.resolved(task.tree_id, task.n)
+def _current(task: Task, resolved: bytes | None) -> Attempt:
     return Attempt(
         task_id=task.id,
         attempt=task.attempt,

@@ -157,7 +157,7 @@ async def cancel(engine: Engine, caller: Caller, params: SomeTasks) -> Tasks:
 async def delete(engine: Engine, caller: Caller, params: OneTask) -> Deleted:
     """Delete a tree that does not run."""
     await visible_tree(engine, caller, params.task_id)
-    return {"deleted": await engine.manager.delete(params.task_id)}
+    return {"deleted": len(await engine.editor.delete(params.task_id))}
 
 
 async def _create(engine: Engine, caller: Caller, tasks: Sequence[Any], *, execute: bool, fresh_ids: bool) -> TreeView:

@@ -127,7 +127,12 @@ class TransitionContract:
         await apply(storage, "t", run=2, claims=[(1, 3, NOON + 1)])
         task = await stored_task(storage, "t.1")
         assert (task.status, task.run, task.attempt) == ("in_progress", 2, 3)
-        assert (task.started_at, task.updated_at, task.completed_at, task.wait) == (NOON + 1, NOON + 1, None, None)
+        assert (task.started_at, task.updated_at, task.completed_at, task.wait) == (
+            NOON + 1,
+            NOON + 1,
+            None,
+            Wait("input", answer=1),
+        )
 
     async def test_a_completion_ends_it(self, storage: Storage) -> None:
         await insert(storage, sample_tree("t"))
@@ -165,7 +170,7 @@ class TransitionContract:
         task = await stored_task(storage, "t.1")
         assert (task.status, task.run, task.attempt, task.progress, task.result) == ("pending", 2, 0, 0.0, None)
         assert (task.started_at, task.completed_at, task.updated_at) == (None, None, NOON + 3)
-        assert await storage.resolved("t", 1) is None
+        assert await storage.resolved("t") == {}
 
     async def test_a_move_to_in_progress_starts_a_group(self, storage: Storage) -> None:
         await insert(storage, sample_tree("t"))
@@ -173,7 +178,7 @@ class TransitionContract:
         root = await stored_task(storage, "t")
         assert (root.status, root.started_at, root.completed_at) == ("in_progress", NOON + 1, None)
 
-    async def test_a_wait_is_stored_until_the_next_claim(self, storage: Storage) -> None:
+    async def test_a_wait_is_stored_with_its_answer_until_the_attempt_is_over(self, storage: Storage) -> None:
         wait = {"kind": "input", "until": NOON + 9, "prompt": "Sure?", "schema": {"type": "boolean"}, "answer": None}
         await insert(storage, sample_tree("t"))
         await apply(storage, "t", **CLAIMED)
@@ -188,6 +193,8 @@ class TransitionContract:
         assert resumed.wait is not None
         assert resumed.wait.answer is True
         await apply(storage, "t", claims=[(1, 1, NOON + 4)])
+        assert (await stored_task(storage, "t.1")).wait == resumed.wait
+        await apply(storage, "t", completions=[(1, NOON + 5, b"1")])
         assert (await stored_task(storage, "t.1")).wait is None
 
     async def test_the_moves_of_a_task_are_made_in_order_and_before_its_claim(self, storage: Storage) -> None:
@@ -206,7 +213,7 @@ class TransitionContract:
         fields: dict[str, Any] = {
             "name": "Renamed", "executor": "other", "inputs": {"a": 3}, "params": {}, "priority": 5, "timeout": 2.5,
             "labels": {"gpu": 1}, "dependencies": (Dependency("t.2", "second", required=False),), "progress": 0.25,
-            "updated_at": NOON + 8,
+            "run": 0, "updated_at": NOON + 8,
         }  # fmt: skip
         await apply(storage, "t", updates=[(1, fields), (2, {"name": "task-2", "dependencies": ()})])
         task = await stored_task(storage, "t.1")
@@ -216,8 +223,7 @@ class TransitionContract:
     async def test_resolved_inputs_are_kept_beside_the_authors(self, storage: Storage) -> None:
         await insert(storage, sample_tree("t", tasks={1: {"inputs": {"a": 1}}}))
         await apply(storage, "t", updates=[(1, {"resolved": b'{"a":2}'})])
-        assert await storage.resolved("t", 1) == b'{"a":2}'
-        assert await storage.resolved("t", 2) is None
+        assert await storage.resolved("t") == {1: b'{"a":2}'}
         assert (await stored_task(storage, "t.1")).inputs == {"a": 1}
 
     async def test_the_trees_record_is_updated(self, storage: Storage) -> None:

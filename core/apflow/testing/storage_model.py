@@ -127,7 +127,7 @@ async def _held(storage: Storage) -> list[Any]:
         *[await stored(storage, id) for id in ("a", "b", "c")],
         *[await storage.events(id) for id in ("a", "b", "c")],
         *[await storage.attempts(id) for id in ("a", "b", "c")],
-        *[await storage.resolved(id, n) for id in ("a", "b", "c") for n in range(5)],
+        *[await storage.resolved(id) for id in ("a", "b", "c")],
     ]
 
 

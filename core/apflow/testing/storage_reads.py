@@ -42,7 +42,7 @@ class ReadContract:
         assert await storage.children("u") == []
         assert await storage.events("u") == []
         assert await storage.attempts("u") == []
-        assert await storage.resolved("u", 0) is None
+        assert await storage.resolved("u") == {}
 
     async def test_a_task_is_the_same_however_it_is_read(self, storage: Storage) -> None:
         await insert(storage, sample_tree("t", user_id="ada"))
@@ -144,11 +144,15 @@ class ListingContract:
             ({"name": "task-1"}, {"a.1"}),
             ({"changed_since": NOON + 1}, {"a.1", "b", "b.1", "b.2"}),
             ({"changed_since": NOON + DAY + 1}, {"b.2"}),
+            ({"unchanged_since": NOON + 1}, {"a", "a.2"}),
+            ({"changed_since": NOON + 1, "unchanged_since": NOON + DAY + 1}, {"a.1", "b", "b.1"}),
             ({"user_id": "ada", "statuses": ("pending",)}, {"a", "a.2"}),
             ({"root_only": True}, {"a", "b"}),
             ({"root_only": True, "statuses": ("in_progress",)}, {"a"}),
             ({"root_only": True, "statuses": ("pending",)}, {"b"}),
             ({"root_only": True, "changed_since": NOON + 5}, {"a", "b"}),
+            ({"root_only": True, "unchanged_since": NOON + 5}, set()),
+            ({"root_only": True, "unchanged_since": NOON + DAY + 1}, {"a", "b"}),
             ({"root_only": True, "user_id": "ada"}, {"a"}),
         ],
         ids=str,
@@ -207,7 +211,7 @@ class DeletionContract:
         assert await storage.commit(Batch(deletes=[("t", TOKEN, None)]))
         assert await storage.tree("t") is None
         assert await storage.task("t.1") is None
-        assert await storage.resolved("t", 1) is None
+        assert await storage.resolved("t") == {}
         assert (await storage.find(TaskQuery())).total == 3
         await insert(storage, sample_tree("t"))
         assert await storage.events("t") == []

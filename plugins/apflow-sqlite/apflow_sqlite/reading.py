@@ -179,11 +179,10 @@ def _attempt(row: Row, task_id: str) -> Attempt:
     return Attempt(task_id, attempt, run, started, ended, outcome, *map(decoded, documents))
 
 
-def resolved(connection: sqlite3.Connection, tree_id: str, n: int) -> bytes | None:
-    """The resolved inputs of a task's current attempt, where a hook changed them."""
+def resolved(connection: sqlite3.Connection, tree_id: str) -> dict[int, bytes]:
+    """The resolved inputs of the current attempts of a tree's tasks, by number, where a hook changed them."""
     number = _number(connection, tree_id)
-    found = None if number is None else connection.execute(sql.RESOLVED, (number << SHIFT | n,)).fetchone()
-    return None if found is None else found[0]
+    return {} if number is None else dict(connection.execute(sql.RESOLVED, span(number)).fetchall())
 
 
 def record(connection: sqlite3.Connection, namespace: str, key: str) -> Record | None:

@@ -37,12 +37,15 @@ UPDATE tasks SET
     resolved = CASE :status WHEN 0 THEN NULL ELSE resolved END
 WHERE row = :row AND status = :expected
 """
-CLAIM = "UPDATE tasks SET status = 1, attempt = ?, started_at = ?, run = ?, wait = NULL WHERE row = ? AND status = 0"
-COMPLETE = "UPDATE tasks SET status = 3, progress = 1.0, completed_at = ?, result = ? WHERE row = ? AND status = 1"
+CLAIM = "UPDATE tasks SET status = 1, attempt = ?, started_at = ?, run = ? WHERE row = ? AND status = 0"
+COMPLETE = """
+UPDATE tasks SET status = 3, progress = 1.0, completed_at = ?, result = ?, wait = NULL WHERE row = ? AND status = 1
+"""
 UPDATE_TASK = {
     "name": "UPDATE tasks SET name = ? WHERE row = ?",
     "executor": "UPDATE tasks SET executor = ? WHERE row = ?",
     "spec": "UPDATE tasks SET spec = ? WHERE row = ?",
+    "run": "UPDATE tasks SET run = ? WHERE row = ?",
     "progress": "UPDATE tasks SET progress = ? WHERE row = ?",
     "resolved": "UPDATE tasks SET resolved = ? WHERE row = ?",
     "updated_at": "UPDATE tasks SET changed_at = ? WHERE row = ?",
@@ -119,7 +122,7 @@ NAMES = "SELECT row, id, coalesce(key, id) FROM tasks WHERE row IN (SELECT value
 DELETED_IDS = "SELECT row, id FROM deleted_tasks WHERE row IN (SELECT value FROM json_each(?))"
 KEY_AND_SPEC = "SELECT coalesce(key, id), spec FROM tasks WHERE row = ?"
 NUMBER_AND_KEY = "SELECT row & 0xffffffff, coalesce(key, id) FROM tasks WHERE id = ?"
-RESOLVED = "SELECT resolved FROM tasks WHERE row = ?"
+RESOLVED = "SELECT row & 0xffffffff, resolved FROM tasks WHERE row BETWEEN ? AND ? AND resolved IS NOT NULL"
 EVENTS = "SELECT run, body FROM events WHERE row > ? AND row <= ? ORDER BY row"
 ATTEMPTS = """
 SELECT task, attempt, run, started_at, ended_at, outcome, inputs, result, error FROM attempts
@@ -146,19 +149,21 @@ AND trees.number <= :number AND (trees.number < :number OR tasks.row >= :after)
 FIND_ORDER = "ORDER BY trees.number DESC, tasks.row LIMIT :limit"
 COUNT = "FROM trees CROSS JOIN tasks WHERE tasks.row BETWEEN trees.number << 32 AND trees.number << 32 | 0xffffffff"
 COUNT_ROOTS = "FROM trees JOIN tasks ON tasks.row = trees.number << 32 | trees.root WHERE true"
+_CHANGED_AT = "max(trees.created_at, ifnull(tasks.started_at, 0), ifnull(tasks.completed_at, 0), ifnull(tasks.changed_at, 0))"
+_ROOT_CHANGED_AT = f"max(trees.status_at, {_CHANGED_AT})"
 FILTERS = {
     "user_id": "trees.user_id = :user_id",
     "context_id": "trees.context_id = :context_id",
     "name": "coalesce(tasks.name, tasks.key, tasks.id) = :name",
     "statuses": "tasks.status IN (SELECT value FROM json_each(:statuses))",
-    "changed_since": "max(trees.created_at, ifnull(tasks.started_at, 0), ifnull(tasks.completed_at, 0), "
-    "ifnull(tasks.changed_at, 0)) >= :changed_since",
+    "changed_since": f"{_CHANGED_AT} >= :changed_since",
+    "unchanged_since": f"{_CHANGED_AT} < :unchanged_since",
 }
 ROOT_FILTERS = {
     **FILTERS,
     "statuses": "trees.status IN (SELECT value FROM json_each(:statuses))",
-    "changed_since": "max(trees.created_at, trees.status_at, ifnull(tasks.started_at, 0), ifnull(tasks.completed_at, 0), "
-    "ifnull(tasks.changed_at, 0)) >= :changed_since",
+    "changed_since": f"{_ROOT_CHANGED_AT} >= :changed_since",
+    "unchanged_since": f"{_ROOT_CHANGED_AT} < :unchanged_since",
 }
 
 TABLES = {

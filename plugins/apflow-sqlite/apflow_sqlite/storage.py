@@ -142,8 +142,8 @@ class SqliteStorage:
     async def attempts(self, tree_id: str, n: int | None = None) -> list[Attempt]:
         return await self._readers.run(reading.attempts, tree_id, n)
 
-    async def resolved(self, tree_id: str, n: int) -> bytes | None:
-        return await self._readers.run(reading.resolved, tree_id, n)
+    async def resolved(self, tree_id: str) -> dict[int, bytes]:
+        return await self._readers.run(reading.resolved, tree_id)
 
     async def record(self, namespace: str, key: str) -> Record | None:
         return await self._readers.run(reading.record, namespace, key)

@@ -1,0 +1,167 @@
+"""The editor: changes trees that nobody runs, and deletes them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from attrs import evolve
+
+from apflow import references
+from apflow.dependents import find_dependents, missing_dependents
+from apflow.keeper import Keeper
+from apflow.manager import refuse_archived
+from apflow.plan import Plan, numbered
+from apflow_hookspecs import SETTLED, Problem, Task, TaskQuery, TaskStatus, TaskTree
+from apflow_hookspecs.errors import CannotDelete, InvalidDependency, InvalidTransition, InvalidTree
+
+log = logging.getLogger("apflow.editor")
+
+SETTLED_STATUSES = tuple(sorted(status.value for status in SETTLED))
+PAGE = 1000
+"""Trees that are deleted in one transaction, at most."""
+
+
+class TreeEditor:
+    """Changes stored trees.
+
+    Args:
+        keeper: Knows which of them run.
+    """
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+
+    async def delete(self, task_id: str, *, include_dependents: bool = False, allow_partial: bool = False) -> list[Task]:
+        """Delete a tree, or a part of one that is pending: a task with all that is under it.
+
+        Args:
+            task_id: Of the task; a root's id means the tree.
+            include_dependents: What depends on the part is deleted with it.
+            allow_partial: What depends on the part stays, and depends on it no longer.
+
+        Returns:
+            The tasks deleted.
+
+        Raises:
+            NotFound: There is no such task.
+            CannotDelete: The tree runs or is archived, or a task of the part is not pending.
+            InvalidTree: Dependents of the part are missing, or a group would be left with nothing under it.
+            InvalidDependency: What stays refers to a result of the part.
+        """
+        async with self._keeper.held(task_id) as (live, tree):
+            refuse_archived(tree, "deleted")
+            if live is not None or tree.open:
+                raise CannotDelete(f"tree {tree.id!r} is {tree.status}; cancel it first")
+            if task_id == tree.id:
+                self._keeper.outdate(tree.id)
+                await self._keeper.storage.acquire(tree.id, self._keeper.token, self._keeper.owner)
+                self._keeper.transitions.batch.deletes.append((tree.id, self._keeper.token, None))
+                deleted = list(tree)
+            else:
+                deleted = _part(tree, tree[task_id].n, include_dependents=include_dependents, allow_partial=allow_partial)
+                await self._take_out(tree, deleted)
+            await self._keeper.journal.stored(tree.id)
+        log.info("deleted", extra={"tree_id": tree.id, "task_id": task_id, "tasks": len(deleted)})
+        return deleted
+
+    async def _take_out(self, tree: TaskTree, deleted: Sequence[Task]) -> None:
+        gone = {task.id for task in deleted}
+        rest = evolve(tree, tasks={task.key: _without(task, gone) for task in tree if task.id not in gone})
+        live = await self._keeper.own(rest)
+        self._keeper.transitions.shrunk(live)
+        self._keeper.transitions.batch.deletes.append((tree.id, self._keeper.token, [task.n for task in deleted]))
+
+    async def archive(self, tree_id: str, *, undo: bool = False, actor: str | None = None) -> TaskTree:
+        """Freeze a settled tree: it cannot be changed, deleted or run again, only copied. `undo` takes it out again.
+
+        Raises:
+            NotFound: There is no such task.
+            InvalidTransition: It is not settled.
+            InvalidTree: The id is that of a part of it.
+        """
+        async with self._keeper.held(tree_id) as (live, tree):
+            if tree_id != tree.id:
+                raise InvalidTree(f"task {tree_id!r} is a part of tree {tree.id!r}; a tree is archived as a whole")
+            if live is not None or not tree.status.settled:
+                raise InvalidTransition(f"tree {tree_id!r} is {tree.status}; only a settled tree can be archived")
+            if (tree.archived_at is None) is undo:
+                return tree
+            self._keeper.outdate(tree_id)
+            await self._keeper.storage.acquire(tree_id, self._keeper.token, self._keeper.owner)
+            tree.token = self._keeper.token
+            self._keeper.transitions.archived(tree, actor, undo=undo)
+            await self._keeper.journal.stored(tree_id)
+        return tree
+
+    async def purge(self, before: int, *, user_id: str | None = None, dry_run: bool = False) -> int:
+        """Delete the trees that have settled, and have not changed since an instant; archived ones stay.
+
+        Args:
+            before: The instant.
+            user_id: Only this user's.
+            dry_run: Only count them.
+
+        Returns:
+            How many there were.
+        """
+        query = TaskQuery(SETTLED_STATUSES, user_id=user_id, root_only=True, unchanged_since=before, limit=PAGE)
+        found = 0
+        while True:
+            page = await self._keeper.storage.find(query)
+            trees = [tree for tree in page.trees.values() if tree.archived_at is None]
+            found += len(trees)
+            if trees and not dry_run:
+                await self._delete(trees)
+            if page.cursor is None:
+                return found
+            query = evolve(query, cursor=page.cursor)
+
+    async def _delete(self, trees: Sequence[TaskTree]) -> None:
+        async with AsyncExitStack() as locks:
+            for tree in trees:
+                await locks.enter_async_context(self._keeper.lock(tree.id))
+            settled = [tree for tree in trees if tree.id not in self._keeper.live]
+            self._keeper.transitions.batch.deletes += [(tree.id, tree.token, None) for tree in settled]
+            await self._keeper.journal.stored("")
+        log.info("purged", extra={"trees": [tree.id for tree in settled]})
+
+
+def _part(tree: TaskTree, n: int, *, include_dependents: bool, allow_partial: bool) -> list[Task]:
+    """The tasks to delete."""
+    tasks, plan = numbered(tree), Plan.of(tree)
+    chosen = dict.fromkeys(plan.subtree(n))
+    while (dependents := find_dependents(plan, chosen)).numbers and include_dependents:
+        chosen |= dict.fromkeys(m for dependent in dependents.numbers for m in plan.subtree(dependent))
+    if dependents.numbers and not allow_partial:
+        raise missing_dependents(tasks, dependents)
+    part = [tasks[m] for m in sorted(chosen)]
+    for task in part:
+        if task.status is not TaskStatus.PENDING:
+            raise CannotDelete(f"task {task.key!r} is {task.status}; out of a tree only pending tasks can be deleted")
+    _refuse_dangling(tree, part)
+    for m in {plan.parents[m] for m in chosen} - chosen.keys():
+        if m in plan.groups and chosen.keys() >= set(plan.children[m]):
+            raise InvalidTree(f"group {tasks[m].key!r} would be left with nothing under it; delete it as well")
+    return part
+
+
+def _refuse_dangling(tree: TaskTree, part: Sequence[Task]) -> None:
+    gone = {task.key for task in part}
+    rule = "refers to the result of a task that is to be deleted"
+    problems = [
+        Problem(rule, task.key, found.field, found.key, InvalidDependency.code)
+        for task in tree
+        if task.key not in gone and task.inputs
+        for found in references.find(task.inputs)
+        if found.key in gone
+    ]
+    if problems:
+        raise InvalidDependency(problems=tuple(problems[:20]))
+
+
+def _without(task: Task, gone: set[str]) -> Task:
+    if any(dependency.task_id in gone for dependency in task.dependencies):
+        return evolve(task, dependencies=tuple(each for each in task.dependencies if each.task_id not in gone))
+    return task
