@@ -19,6 +19,25 @@ async def test_another_task_comes_alone(call, stored):
     assert "tree" not in leaf
 
 
+async def test_a_group_comes_with_the_progress_of_what_is_under_it(call):
+    tasks = [
+        {"id": "root"},
+        {"id": "g", "parent_id": "root"},
+        {"id": "done", "parent_id": "g", "executor": "echo"},
+        {"id": "slow", "parent_id": "g", "executor": "wait", "dependencies": ["done"]},
+    ]
+    await call("tasks.execute", {"tasks": tasks})
+    await call.doors.entered.wait()
+    for task_id in ("g", "root"):
+        assert (await call("tasks.get", [task_id]))["progress"] == 0.5
+    assert {task["id"]: task["progress"] for task in (await call("tasks.tree", ["g", True]))["tasks"]} == {
+        "root": 0.5, "g": 0.5, "done": 1.0, "slow": 0.0,
+    }  # fmt: skip
+    call.doors.opened.set()
+    await call.engine.manager.wait("root", 10)
+    assert (await call("tasks.get", ["g"]))["progress"] == 1.0
+
+
 @pytest.mark.parametrize("name", ["tasks.get", "tasks.tree", "tasks.children", "tasks.events", "tasks.delete", "tasks.execute"])
 async def test_a_task_that_is_not_there_is_named(call, name):
     with pytest.raises(NotFound, match="there is no task 'nowhere'"):

@@ -92,19 +92,47 @@ def test_a_nested_part_holds_only_what_is_under_it():
     assert [child["id"] for child in view["children"]] == ["b"]
 
 
+def test_a_group_is_as_far_as_the_working_tasks_under_it_whatever_the_order_of_creation():
+    tree = tree_of(
+        task_of("root"),
+        task_of("deep", 1, "inner", executor="x", progress=0.5),
+        task_of("inner", 2, "outer"),
+        task_of("under", 3, "works", executor="x"),
+        task_of("works", 4, "outer", executor="x", progress=1.0),
+        task_of("outer", 5, "root"),
+        task_of("beside", 6, "root", executor="x", progress=0.3),
+    )
+    progress = {"root": 0.45, "outer": 0.5, "inner": 0.5, "deep": 0.5, "works": 1.0, "under": 0.0, "beside": 0.3}
+    assert {task["id"]: task["progress"] for task in views.tree_view(tree)["tasks"]} == pytest.approx(progress)
+    outer, beside = sorted(views.nested_view(tree, tree.root)["children"], key=lambda child: child["name"], reverse=True)
+    assert (outer["progress"], outer["children"][0]["progress"], beside["progress"]) == (0.5, 0.5, 0.3)
+    assert views.whole_view(tree, tree["outer"])["progress"] == 0.5
+    assert "tree" not in views.whole_view(tree, tree["outer"])
+
+
+def test_a_completed_group_is_at_one():
+    parts = [task_of(f"t{n}", n, "root", executor="x", progress=1.0) for n in range(1, 8)]
+    assert views.tree_view(tree_of(task_of("root"), *parts))["tasks"][0]["progress"] == 1.0
+
+
+def test_the_progress_of_a_group_within_many_is_found_without_recursion():
+    tree = tree_of(*chain(100_000), task_of("work", 100_000, "t99999", executor="x", progress=0.25))
+    assert {task["progress"] for task in views.tree_view(tree)["tasks"]} == {0.25}
+
+
 def chain(depth):
-    return tree_of(task_of("root"), *(task_of(f"t{n}", n, "root" if n == 1 else f"t{n - 1}") for n in range(1, depth)))
+    return [task_of("root"), *(task_of(f"t{n}", n, "root" if n == 1 else f"t{n - 1}") for n in range(1, depth))]
 
 
 def test_the_deepest_nested_tree_can_be_written_and_read():
-    tree = chain(views.MAX_NESTING)
+    tree = tree_of(*chain(views.MAX_NESTING))
     text = views.encode(views.nested_view(tree, tree.root))
     assert text.count(b'"children":[{') == len(tree) - 1
     assert json.loads(text)["id"] == "root"
 
 
 def test_a_tree_nested_deeper_than_that_is_refused_with_advice():
-    tree = chain(views.MAX_NESTING + 1)
+    tree = tree_of(*chain(views.MAX_NESTING + 1))
     with pytest.raises(TooLarge, match=re.escape("nested deeper than 200 levels; read it level by level with tasks.children")):
         views.nested_view(tree, tree.root)
 

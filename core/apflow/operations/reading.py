@@ -20,8 +20,8 @@ from apflow.operations.views import (
     root_view,
     task_view,
     tree_record,
-    tree_state,
     tree_view,
+    whole_view,
 )
 from apflow_hookspecs import Caller, TaskQuery, TaskStatus, as_instant
 from apflow_hookspecs.errors import InvalidParams, NotFound, TooLarge
@@ -126,12 +126,12 @@ class Events(TypedDict):
 
 @operation("tasks.get", scope="read", params=OneTask, result=TaskView, errors=(NotFound,))
 async def get(engine: Engine, caller: Caller, params: OneTask) -> TaskView:
-    """One task; a root comes with how its tree stands."""
+    """One task; a root comes with how its tree stands, a group with how far all that is under it is."""
     task = await visible_task(engine, caller, params.task_id)
-    if task.parent_id is not None:
+    if task.parent_id is not None and not task.is_group:
         return task_view(task)
     tree = await visible_tree(engine, caller, params.task_id)
-    return root_view(tree.root, tree_state(tree))
+    return whole_view(tree, tree[task.id])
 
 
 @operation("tasks.list", scope="read", params=Listing, result=TaskPage)

@@ -7,7 +7,8 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 import msgspec
 
-from apflow_hookspecs import Dependency, Event, Json, Problem, Task, TaskTree, Wait, rfc3339
+from apflow.operations.progress import group_progress
+from apflow_hookspecs import EMPTY, Dependency, Event, Json, Problem, Task, TaskTree, Wait, rfc3339
 from apflow_hookspecs.errors import TooLarge, shortened
 
 MAX_NESTING = 200
@@ -120,8 +121,8 @@ class ProblemView(TypedDict):
     code: int
 
 
-def task_view(task: Task) -> TaskView:
-    """A task as JSON."""
+def task_view(task: Task, progress: Mapping[str, float] = EMPTY) -> TaskView:
+    """A task as JSON; `progress` tells that of groups, by id, where what is under them is known."""
     return {
         "id": task.id,
         "key": task.key,
@@ -141,7 +142,7 @@ def task_view(task: Task) -> TaskView:
         "labels": dict(task.labels),
         "status": task.status.value,
         "wait": None if task.wait is None else _wait(task.wait),
-        "progress": task.progress,
+        "progress": progress.get(task.id, task.progress),
         "result": task.result,
         "error": _object(task.error),
         "run": task.run,
@@ -155,12 +156,17 @@ def task_view(task: Task) -> TaskView:
     }
 
 
-def root_view(task: Task, state: TreeState | None) -> TaskView:
+def root_view(task: Task, state: TreeState | None, progress: Mapping[str, float] = EMPTY) -> TaskView:
     """A task as JSON, with how its tree stands where it is the root."""
-    view = task_view(task)
+    view = task_view(task, progress)
     if state is not None:
         view["tree"] = state
     return view
+
+
+def whole_view(tree: TaskTree, task: Task) -> TaskView:
+    """A task of a tree as JSON, with how far it is where it is a group, and how the tree stands where it is the root."""
+    return root_view(task, tree_state(tree) if task.id == tree.id else None, group_progress(tree, task))
 
 
 def tree_record(tree: TaskTree) -> TreeState:
@@ -175,12 +181,13 @@ def tree_state(tree: TaskTree) -> TreeState:
 
 def tree_view(tree: TaskTree, warnings: Sequence[Problem] = ()) -> TreeView:
     """A tree with all its tasks as JSON; `warnings` stand beside them where there are any."""
+    progress = group_progress(tree, tree.root)
     view: TreeView = {
         "id": tree.id,
         "status": tree.status.value,
         "progress": tree.progress,
         "run": tree.run,
-        "tasks": [task_view(task) for task in tree],
+        "tasks": [task_view(task, progress) for task in tree],
     }
     if warnings:
         view["warnings"] = [str(warning) for warning in warnings]
@@ -193,12 +200,13 @@ def nested_view(tree: TaskTree, top: Task) -> NestedTaskView:
     Raises:
         TooLarge: It is nested deeper than `MAX_NESTING` levels, which most JSON readers cannot take.
     """
-    nested = _childless(top)
+    progress = group_progress(tree, top)
+    nested = _childless(top, progress)
     if top.id == tree.id:
         nested["tree"] = tree_state(tree)
     level = [(top, nested)]
     for _ in range(MAX_NESTING):
-        level = list(_grow(tree, level))
+        level = list(_grow(tree, level, progress))
         if not level:
             return nested
     raise TooLarge(f"task {top.key!r} is nested deeper than {MAX_NESTING} levels; read it level by level with tasks.children")
@@ -267,16 +275,18 @@ def _object(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return None if value is None else dict(value)
 
 
-def _childless(task: Task) -> NestedTaskView:
-    view: Any = task_view(task)
+def _childless(task: Task, progress: Mapping[str, float]) -> NestedTaskView:
+    view: Any = task_view(task, progress)
     view["children"] = []
     nested: NestedTaskView = view
     return nested
 
 
-def _grow(tree: TaskTree, level: Iterable[tuple[Task, NestedTaskView]]) -> Iterable[tuple[Task, NestedTaskView]]:
+def _grow(
+    tree: TaskTree, level: Iterable[tuple[Task, NestedTaskView]], progress: Mapping[str, float]
+) -> Iterable[tuple[Task, NestedTaskView]]:
     for task, view in level:
         for child in tree.children(task):
-            nested = _childless(child)
+            nested = _childless(child, progress)
             view["children"].append(nested)
             yield child, nested
