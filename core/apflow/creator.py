@@ -10,7 +10,7 @@ from typing import Any, Literal, Unpack, overload
 
 from attrs import evolve
 
-from apflow.authored import Authored
+from apflow.authored import Authored, authored
 from apflow.config import Settings
 from apflow.copies import CopyDraft, CopyReport, Overrides, draft_copy
 from apflow.copying import AGAIN, Choice, ChoiceOptions, choose
@@ -203,6 +203,19 @@ class TaskCreator:
             return copy.report(tasks=not dry_run)
         await self._manager.insert(copy.draft.tree, copy.draft.plan, actor=caller.user_id, execute=execute)
         return copy.report(tree=True)
+
+    async def check_update(self, tree: TaskTree, task: Task, fields: Mapping[str, Any]) -> Draft:
+        """All that creating a stored tree would refuse, had its author written other fields of one task.
+
+        Raises:
+            ApflowError: Something is refused.
+        """
+        array = [{"id": each.id, **authored(each, tree), **(fields if each is task else {})} for each in tree]
+        draft = build(array, now=now(), user_id=tree.user_id, origin=tree.origin, max_depth=self._settings.max_depth)
+        checked = await self._checked(draft, [] if draft.problems else [draft.tree.tasks[task.key]])
+        if checked.problems:
+            raise refusal(checked.problems)
+        return checked
 
     async def find_dependents(self, task_ids: Collection[str], *, transitive: bool = True) -> list[Task]:
         """Who depends on tasks, by dependencies, references, and through the groups that these are in.

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from typing import Any
 
 from attrs import evolve
 
 from apflow import references
+from apflow import schedule as states
+from apflow.changing import changed_tree, changes, refuse_unchangeable
+from apflow.creator import TaskCreator
 from apflow.dependents import find_dependents, missing_dependents
 from apflow.keeper import Keeper
+from apflow.live import LiveTree
 from apflow.manager import refuse_archived
 from apflow.plan import Plan, numbered
 from apflow_hookspecs import SETTLED, Problem, Task, TaskQuery, TaskStatus, TaskTree
@@ -28,10 +33,12 @@ class TreeEditor:
 
     Args:
         keeper: Knows which of them run.
+        creator: Checks what is changed.
     """
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Keeper, creator: TaskCreator) -> None:
         self._keeper = keeper
+        self._creator = creator
 
     async def delete(self, task_id: str, *, include_dependents: bool = False, allow_partial: bool = False) -> list[Task]:
         """Delete a tree, or a part of one that is pending: a task with all that is under it.
@@ -72,6 +79,54 @@ class TreeEditor:
         live = await self._keeper.own(rest)
         self._keeper.transitions.shrunk(live)
         self._keeper.transitions.batch.deletes.append((tree.id, self._keeper.token, [task.n for task in deleted]))
+
+    async def update(
+        self,
+        task_id: str,
+        fields: Mapping[str, Any],
+        *,
+        include_dependents: bool = False,
+        allow_partial: bool = False,
+        actor: str | None = None,
+    ) -> list[Task]:
+        """Replace author's fields of a pending task, through the checks of its creation; its name at any time.
+
+        Args:
+            task_id: Of the task.
+            fields: As an author writes them, by name; null is the default.
+            include_dependents: Where what it waits for changes, those that depend on it belong to the change: they have to be
+                pending, too, and are told of it.
+            allow_partial: They are left out of it.
+            actor: Who changes it.
+
+        Returns:
+            The task, and the dependents that belong to the change.
+
+        Raises:
+            NotFound: There is no such task.
+            InvalidTransition: It, or a dependent that belongs to the change, is not pending.
+            CannotDelete: The tree is archived.
+            InvalidTree: Its dependents are missing.
+            ApflowError: The builder or a validator refuses the change.
+        """
+        async with self._keeper.held(task_id) as (running, tree):
+            refuse_archived(tree, "changed")
+            task = tree[task_id]
+            refuse_unchangeable(task, fields)
+            draft = await self._creator.check_update(tree, task, fields)
+            if fields.keys() != {"name"}:
+                _refuse_begun(task, running)
+            changed = changes(task, draft.tree.tasks[task.key])
+            plan = Plan.of(changed_tree(tree, task, changed))
+            part = [task.n]
+            if changed.keys() & {"inputs", "dependencies"}:
+                part += _bound(tree, task, plan, running, include_dependents=include_dependents, allow_partial=allow_partial)
+            if not changed:
+                return [task]
+            live = running or await self._keeper.own_at_rest(tree)
+            self._keeper.transitions.updated(live, task.n, changed, dependents=part[1:], plan=plan, actor=actor)
+            await self._keeper.journal.stored(tree.id)
+        return [live.tasks[n] for n in part]
 
     async def archive(self, tree_id: str, *, undo: bool = False, actor: str | None = None) -> TaskTree:
         """Freeze a settled tree: it cannot be changed, deleted or run again, only copied. `undo` takes it out again.
@@ -126,6 +181,28 @@ class TreeEditor:
             self._keeper.transitions.batch.deletes += [(tree.id, tree.token, None) for tree in settled]
             await self._keeper.journal.stored("")
         log.info("purged", extra={"trees": [tree.id for tree in settled]})
+
+
+def _refuse_begun(task: Task, running: LiveTree | None) -> None:
+    if task.status is not TaskStatus.PENDING:
+        raise InvalidTransition(f"task {task.key!r} is {task.status}; only its name can be changed then")
+    if running is not None and running.state[task.n] not in (states.PENDING, states.READY, states.HELD):
+        raise InvalidTransition(f"task {task.key!r} starts or ends at this moment; only its name can be changed then")
+
+
+def _bound(
+    tree: TaskTree, task: Task, plan: Plan, running: LiveTree | None, *, include_dependents: bool, allow_partial: bool
+) -> list[int]:
+    """The dependents that belong to a change of what a task waits for."""
+    before = Plan.of(tree)
+    if plan.dependencies[task.n] == before.dependencies[task.n] or allow_partial:
+        return []
+    tasks, dependents = numbered(tree), find_dependents(before, [task.n])
+    if dependents.numbers and not include_dependents:
+        raise missing_dependents(tasks, dependents)
+    for n in dependents.numbers:
+        _refuse_begun(tasks[n], running)
+    return list(dependents.numbers)
 
 
 def _part(tree: TaskTree, n: int, *, include_dependents: bool, allow_partial: bool) -> list[Task]:

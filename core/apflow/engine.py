@@ -54,8 +54,8 @@ class Engine:
         owner = f"{os.getpid()}@{socket.gethostname()}"
         self._keeper = Keeper(storage, host, settings, token=secrets.token_hex(16), owner=owner)
         self.manager = TaskManager(self._keeper, settings.drain_timeout)
-        self.editor = TreeEditor(self._keeper)
         self.creator = TaskCreator(host, settings, self.manager)
+        self.editor = TreeEditor(self._keeper, self.creator)
 
     @property
     def executors(self) -> Mapping[str, ExecutableTask]:

@@ -47,8 +47,9 @@ def of_tree(plan: Plan, tree: TaskTree, *, rerun: bool) -> Execution:
 
 
 def of_task(plan: Plan, tree: TaskTree, n: int) -> Execution:
-    """The execution of one task, or of all tasks under a group: with what they need and is not completed, and what depends on
-    them and has settled.
+    """The execution of one task, or of all under a group.
+
+    What it needs and has not completed runs first, and what depends on it and has settled runs again.
     """
     tasks = numbered(tree)
     chosen = plan.subtree(n) if n in plan.groups else [n]

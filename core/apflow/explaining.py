@@ -25,9 +25,9 @@ class Explanation:
     Args:
         task: The task.
         tree: Its tree.
-        reason: `settled`, `started` and `waiting` are statuses of their own. Of a pending one: `group` has nothing under it that
-            started; `not_requested`, nothing has asked to run it; `not_running`, its execution was requested and no process goes
-            on with it; `dependencies`, `waits_for` have not settled; `limit`, no slot is free; `turn`, it starts with the next
+        reason: `settled`, `started` and `waiting` tell the status. Of a pending task: `group`, nothing under it has started;
+            `not_requested`, nothing has asked to run it; `not_running`, its execution was requested, and no process goes on
+            with it; `dependencies`, `waits_for` have not settled; `limit`, no slot is free; `turn`, it starts with the next
             commit; `draining`, the engine is about to stop; `storage`, nothing can be written for the moment.
         waits_for: The tasks that it depends on and that have not settled.
         limit: The setting that holds it: `max_concurrency` or `limits.EXECUTOR`.

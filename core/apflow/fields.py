@@ -91,7 +91,7 @@ class Reader:
         for name, value in raw.items():
             if value is None:
                 if name not in KNOWN:
-                    broken.append((name, value, _unknown(name)))
+                    broken.append((name, value, unknown_field(name)))
                 continue
             check = CHECKS.get(name)
             try:
@@ -123,7 +123,7 @@ class Reader:
         elif name in DROPPED:
             self.warn(name, f"the field {name} of the earlier system means nothing here and was dropped")
         elif name not in IGNORED:
-            raise _unknown(name)
+            raise unknown_field(name)
 
     @staticmethod
     def _settle_executor(written: Written) -> None:
@@ -133,7 +133,8 @@ class Reader:
             fields.setdefault("executor", of_params or of_schemas)
 
 
-def _unknown(name: Any) -> Rule:
+def unknown_field(name: Any) -> Rule:
+    """The rule that a field breaks which there is not, with the nearest right name."""
     near = get_close_matches(str(name), PUBLIC, n=1)
     return Rule(f"there is no such field{f'; did you mean {near[0]!r}?' if near else ''}")
 

@@ -18,7 +18,8 @@ from apflow.live import LiveTree
 from apflow.plan import Plan
 from apflow.runner import Runner
 from apflow.schedule import Schedule
-from apflow.transitions import Transitions, now, show
+from apflow.showing import show
+from apflow.transitions import Transitions, now
 from apflow_hookspecs import Storage, TaskTree
 from apflow_hookspecs.errors import NotFound
 

@@ -15,8 +15,16 @@ from apflow.live import LiveTree
 from apflow.plan import Plan, numbered
 from apflow.recovery import Recovered, recover
 from apflow.transitions import now
-from apflow_hookspecs import Json, Task, TaskStatus, TaskTree, Wait
-from apflow_hookspecs.errors import AlreadyExecuting, CannotDelete, InvalidTransition, Overloaded, StorageUnavailable
+from apflow.values import BadValue, checked
+from apflow_hookspecs import Json, Problem, Task, TaskStatus, TaskTree, Wait
+from apflow_hookspecs.errors import (
+    AlreadyExecuting,
+    CannotDelete,
+    InvalidTransition,
+    Overloaded,
+    StorageUnavailable,
+    WrongAnswer,
+)
 
 log = logging.getLogger("apflow.manager")
 
@@ -128,6 +136,7 @@ class TaskManager:
         async with self._keeper.held(task_id) as (running, tree):
             n = tree[task_id].n
             wait = _question(tree[task_id], running)
+            answer = _as_json(answer, tree[task_id])
             refuse_misfits(answer, wait, tree[task_id])
             live = running or await self._keeper.own_at_rest(tree)
             self._keeper.disarm(live, n)
@@ -226,7 +235,7 @@ class TaskManager:
         await self._keeper.close()
 
     async def _begun(self, tree: TaskTree) -> LiveTree | None:
-        """A tree whose object shows what is stored, for it was created here, and that runs now; None where it has to be read."""
+        """A tree that was created here, whose object shows what is stored, and that runs now; None where it has to be read."""
         async with self._keeper.lock(tree.id):
             if self._keeper.journal.draining or self._keeper.journal.failure is not None:
                 return None
@@ -260,6 +269,14 @@ def _question(task: Task, running: LiveTree | None) -> Wait:
     if running is not None and task.n not in running.waiting:
         raise InvalidTransition(f"task {task.key!r} was answered or ended a moment ago")
     return wait
+
+
+def _as_json(answer: Json, task: Task) -> Json:
+    try:
+        return checked(answer)
+    except BadValue as bad:
+        problem = Problem(bad.rule, task.key, f"answer{bad.path.replace('/', '.')}", answer, WrongAnswer.code)
+        raise WrongAnswer(problems=(problem,)) from None
 
 
 def refuse_open(running: LiveTree | None, tree: TaskTree) -> None:

@@ -48,7 +48,7 @@ class Course:
     def __init__(self, plan: Plan, tasks: Sequence[Task], *, held: Collection[int] = (), again: Collection[int] = ()) -> None:
         self.plan = plan
         self.executors = [task.executor or "" for task in tasks]
-        self.priorities = bytes(task.priority for task in tasks)
+        self.priorities = bytearray(task.priority for task in tasks)
         self.state = bytearray(plan.size)
         for n, task in enumerate(tasks):
             if task.status is not TaskStatus.PENDING and task.executor is not None:
@@ -76,6 +76,17 @@ class Course:
             self._hold(held)
         for n in plan.groups:
             self.begun[n] = tasks[n].status == "in_progress"
+
+    def follow(self, plan: Plan) -> None:
+        """Another order graph from now on; nothing of it has been counted yet."""
+        self.plan = plan
+        self.waits = plan.waits.copy()
+        self.under = plan.under.copy()
+        self.worst = bytearray([COMPLETED]) * plan.size
+        self.open = plan.size - len(plan.gone) - self.state.count(HELD)
+        self.state = self.state.replace(bytes([READY]), bytes([PENDING]))
+        self.lanes.clear()
+        self.ready = [0] * PRIORITIES
 
     def _hold(self, held: Collection[int]) -> None:
         """Tasks that were not asked to run keep every group above them open; none of these counts for the end of the tree."""
@@ -122,14 +133,23 @@ class Schedule(Generic[C]):
 
         A task that is in progress takes a slot, whether there is one or not: whoever adds it knows what has become of it.
         """
-        ends: list[End] = []
         course.listed = True
-        state, waits, groups = course.state, course.waits, course.plan.groups
-        for n, was in [(n, was) for n, was in enumerate(state) if was and was != HELD and n not in groups]:
+        for n, was in enumerate(course.state):
             if was == RUNNING:
                 self._take(course.executors[n])
-            elif was >= COMPLETED:
-                self._settle(course, n, was, ends)
+        return self._count(course)
+
+    def replan(self, course: C, plan: Plan) -> list[End]:
+        """A tree has another order graph from now on, and other executors and priorities of what has not started."""
+        was = bytes(course.state)
+        course.follow(plan)
+        return [end for end in self._count(course) if not COMPLETED <= was[end[0]] <= FAILED]
+
+    def _count(self, course: C) -> list[End]:
+        ends: list[End] = []
+        state, waits, groups = course.state, course.waits, course.plan.groups
+        for n, was in [(n, was) for n, was in enumerate(state) if COMPLETED <= was <= FAILED and n not in groups]:
+            self._settle(course, n, was, ends)
         for n in range(course.plan.size):
             if state[n] == PENDING and waits[n] == 0 and n not in groups:
                 self._push(course, n)

@@ -6,18 +6,20 @@ The schedule is told at once, for it only decides; nothing is shown to anybody b
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve
 
 from apflow import schedule as states
 from apflow.live import LiveTree
+from apflow.plan import Plan
 from apflow.schedule import End, Schedule
-from apflow.values import decode, encode
+from apflow.values import encode
 from apflow_hookspecs import Batch, Change, Json, TaskStatus, TaskTree, Wait
 
-STATUS = {status.value: status for status in TaskStatus}
+ORDERING = {"executor", "inputs", "dependencies", "priority"}
+"""Author's fields that decide when a task starts."""
 ERRORS = {
     states.SKIPPED: ("dependency_failed", "a task that it requires did not complete"),
     states.CANCELLED: ("cancelled", "it was cancelled"),
@@ -234,6 +236,23 @@ class Transitions:
         live.prepared[n] = inputs
         self.change(live).updates.append((n, {"resolved": inputs}))
 
+    def updated(
+        self, live: LiveTree, n: int, fields: Mapping[str, Any], *, dependents: Iterable[int], plan: Plan, actor: str | None
+    ) -> None:
+        """Author's fields of a task were replaced; `plan` is the order graph from now on."""
+        at = now()
+        task = live.tasks[n]
+        self.change(live).updates.append((n, {**fields, "updated_at": at}))
+        self.event(live, "task_updated", n, task.status.value, at, actor=actor, data={"fields": sorted(fields)})
+        for m in dependents:
+            status = live.tasks[m].status.value
+            self.event(live, "task_updated", m, status, at, actor=actor, data={"fields": [], "because_of": task.id})
+        live.executors[n] = fields.get("executor", live.executors[n])
+        live.priorities[n] = fields.get("priority", live.priorities[n])
+        if live.listed and not fields.keys().isdisjoint(ORDERING):
+            self._ends(live, self.schedule.replan(live, plan), at)
+            self._look(live, at)
+
     def archived(self, tree: TaskTree, actor: str | None, *, undo: bool) -> None:
         """A tree that nobody runs is frozen, or no longer."""
         at = now()
@@ -310,42 +329,3 @@ class Transitions:
 def stored(wait: Wait | None) -> bytes | None:
     """A wait as it stands in a task's row."""
     return None if wait is None else encode(wait.as_json())
-
-
-def show(live: LiveTree, change: Change) -> None:
-    """Bring a tree up to date with a change that was stored."""
-    tasks, run = live.tasks, change.run
-    for n, _, status, at, attempt, recoveries, _, error, wait in change.moves:
-        task = tasks[n]
-        task.status = STATUS[status]
-        task.attempt, task.recoveries, task.run, task.updated_at = attempt, recoveries, run, at
-        task.result = None
-        task.error = None if error is None else decode(error)
-        task.wait = None if wait is None else Wait.from_json(decode(wait))
-        if status == "pending":
-            task.started_at = task.completed_at = None
-            task.progress = 0.0
-        elif status == "in_progress":
-            task.started_at = at
-        elif status != "waiting":
-            task.completed_at = at
-            task.progress = 1.0 if status == "completed" else task.progress
-    for n, fields in change.updates:
-        for name, value in fields.items():
-            if name != "resolved":
-                setattr(tasks[n], name, value)
-    for n, attempt, at in change.claims:
-        task = tasks[n]
-        task.status = TaskStatus.IN_PROGRESS
-        task.attempt, task.run, task.started_at, task.updated_at = attempt, run, at, at
-    for n, at, _ in change.completions:
-        task = tasks[n]
-        task.status = TaskStatus.COMPLETED
-        task.result = live.results.pop(n, None)
-        task.progress = 1.0
-        task.wait = None
-        task.completed_at = task.updated_at = at
-    tree = live.tree
-    for name, value in change.tree.items():
-        setattr(tree, name, STATUS[value] if name == "status" else value)
-    tree.last_event = change.events[-1][0] if change.events else tree.last_event

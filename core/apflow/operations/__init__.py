@@ -1,6 +1,6 @@
 """The operations: what every front end (CLI, JSON-RPC, A2A, MCP, dashboard) can ask of an engine, each declared once."""
 
-from apflow.operations import copying, history, reading, running, system, validating, writing
+from apflow.operations import copying, editing, history, reading, running, system, validating, writing
 from apflow.operations.catalogue import Catalogue, Operation, UnknownOperation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -8,6 +8,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *history.OPERATIONS,
     *writing.OPERATIONS,
     *copying.OPERATIONS,
+    *editing.OPERATIONS,
     *validating.OPERATIONS,
     *running.OPERATIONS,
     *system.OPERATIONS,

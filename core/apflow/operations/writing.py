@@ -1,9 +1,9 @@
-"""The `tasks.*` operations that make, run, end and delete."""
+"""The `tasks.*` operations that make trees, run them and end them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any
 
 from attrs import frozen
 from msgspec import Meta
@@ -11,8 +11,8 @@ from msgspec import Meta
 from apflow import fields
 from apflow.operations.access import bound_user, visible_tree
 from apflow.operations.catalogue import Params, operation
-from apflow.operations.reading import OneTask, TaskId, Tasks
-from apflow.operations.views import TreeView, task_view, tree_view
+from apflow.operations.reading import TaskId, Tasks
+from apflow.operations.views import TaskView, TreeView, task_view, tree_view
 from apflow_hookspecs import SETTLED, Caller, Problem, Task, TaskQuery, TaskStatus
 from apflow_hookspecs.errors import (
     AlreadyExecuting,
@@ -29,6 +29,7 @@ from apflow_hookspecs.errors import (
     Overloaded,
     PermissionDenied,
     TooLarge,
+    WrongAnswer,
 )
 
 if TYPE_CHECKING:
@@ -59,12 +60,23 @@ class NewTree:
 
 @frozen
 class Execution:
-    """What to run: a stored tree, or the tasks of a new one."""
+    """What to run: a stored tree, a task of one, or the tasks of a new one."""
 
-    task_id: Annotated[str, Meta(description="Id of the tree, which is its root's.")] | None = None
+    task_id: (
+        Annotated[str, Meta(description="Id of the task; a root's means the whole tree, or what is left of it.")] | None
+    ) = None
     tasks: AuthorsTasks | None = None
     wait: Annotated[float, Meta(ge=0, description="Seconds to wait for its end, at most.")] | None = None
     fresh_ids: FreshIds = False
+    rerun: Annotated[bool, Meta(description="All of the tree once more, also what has completed.")] = False
+
+
+@frozen
+class Answer:
+    """What a task waits for."""
+
+    task_id: Annotated[str, Meta(description="Id of the task.")]
+    answer: Annotated[Any, Meta(description="Any JSON value that fits the schema of its wait.")]
 
 
 @frozen
@@ -79,12 +91,6 @@ class SomeTasks:
         """The ids that were given, each once."""
         one = [] if self.task_id is None else [self.task_id]
         return list(dict.fromkeys([*one, *(self.task_ids or ())]))
-
-
-class Deleted(TypedDict):
-    """How many tasks were deleted."""
-
-    deleted: int
 
 
 def as_named(params: Params) -> Params:
@@ -120,16 +126,18 @@ async def create(engine: Engine, caller: Caller, params: NewTree) -> TreeView:
     scope="submit",
     params=Execution,
     result=TreeView,
-    errors=(NotFound, AlreadyExecuting, InvalidTransition, *MALFORMED, Overloaded),
+    errors=(NotFound, AlreadyExecuting, InvalidTransition, CannotDelete, *MALFORMED, Overloaded),
 )
 async def execute(engine: Engine, caller: Caller, params: Execution) -> TreeView:
-    """Request the execution of a stored tree or of a new one; answers at once, or with `wait` when it has ended."""
+    """Request an execution, of a new tree or of what is left of a stored one; answers at once, or with `wait` at its end.
+
+    Of a stored tree that has run, what did not complete runs again, and all that depends on it. One task runs with what it
+    needs and has not completed, and what depends on it and has settled.
+    """
     _exactly_one("tasks.execute", task_id=params.task_id, tasks=params.tasks)
     if params.task_id is not None:
-        tree = await visible_tree(engine, caller, params.task_id)
-        if params.task_id != tree.id:
-            raise InvalidParams(f"task_id = {params.task_id!r}: is a part of tree {tree.id!r}; execute the tree as a whole")
-        view = tree_view(await engine.manager.execute(tree.id, actor=caller.user_id))
+        await visible_tree(engine, caller, params.task_id)
+        view = tree_view(await engine.manager.execute(params.task_id, rerun=params.rerun, actor=caller.user_id))
     else:
         view = await _create(engine, caller, params.tasks or [], execute=True, fresh_ids=params.fresh_ids)
     if params.wait is None:
@@ -153,11 +161,17 @@ async def cancel(engine: Engine, caller: Caller, params: SomeTasks) -> Tasks:
     return {"tasks": [task_view(task) for task in covered.values()]}
 
 
-@operation("tasks.delete", scope="submit", params=OneTask, result=Deleted, errors=(NotFound, CannotDelete))
-async def delete(engine: Engine, caller: Caller, params: OneTask) -> Deleted:
-    """Delete a tree that does not run."""
+@operation(
+    "tasks.answer",
+    scope="submit",
+    params=Answer,
+    result=TaskView,
+    errors=(NotFound, InvalidTransition, WrongAnswer),
+)
+async def answer(engine: Engine, caller: Caller, params: Answer) -> TaskView:
+    """Answer what a task waits for, so that it goes on; where no process runs its tree, tasks.resume has one do so."""
     await visible_tree(engine, caller, params.task_id)
-    return {"deleted": len(await engine.editor.delete(params.task_id))}
+    return task_view(await engine.manager.answer(params.task_id, params.answer, actor=caller.user_id))
 
 
 async def _create(engine: Engine, caller: Caller, tasks: Sequence[Any], *, execute: bool, fresh_ids: bool) -> TreeView:
@@ -214,4 +228,4 @@ def _exactly_one(name: str, **given: Any) -> None:
         raise InvalidParams(f"{name} needs either {' or '.join(given)}")
 
 
-OPERATIONS = (create, execute, cancel, delete)
+OPERATIONS = (create, execute, cancel, answer)
