@@ -218,11 +218,9 @@ class _Closure:
 
     def _look_above(self, n: int) -> None:
         parent = self.plan.parents[n]
-        if parent < 0 or self.fate[parent]:
-            return
         if parent in self.plan.groups or parent in self.left_out:
             self._rise(parent, GROUP)
-        else:
+        elif parent >= 0:
             self._bring(parent, must_complete=True)
 
     def _bring(self, n: int, *, must_complete: bool) -> None:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from apflow.cli.reaching import Operations
 
 _AT_FILE = "@"
-_ADDS_THEM = {"auto": "they never ran; --dependents all includes them", "none": "--dependents all includes them"}
 
 
 @click.command("copy")
@@ -127,9 +126,11 @@ def _tell_left_out(answer: Mapping[str, Json], params: Mapping[str, Json]) -> No
 
 
 def _left_out(answer: Mapping[str, Json], params: Mapping[str, Json]) -> str:
-    custom = params["copy_mode"] == "custom"
-    how = "--include-dependents includes them" if custom else _ADDS_THEM[params["dependents"]]
-    return f"{plural(len(answer['left_out']), 'dependent')} left out{', ' if how.startswith('they') else '; '}{how}"
+    count = len(answer["left_out"])
+    they, them = ("it", "it") if count == 1 else ("they", "them")
+    option = "--include-dependents" if params["copy_mode"] == "custom" else "--dependents all"
+    why = f", {they} never ran" if params["copy_mode"] == "minimal" and params["dependents"] == "auto" else ""
+    return f"{plural(count, 'dependent')} left out{why}; {option} includes {them}"
 
 
 def _draw(session: Session, params: Mapping[str, Json]) -> None:
