@@ -175,17 +175,6 @@ def test_the_history_has_a_row_for_each_attempt(stored):
     assert len(stored("tasks", "history", "other").out.splitlines()) == 1
 
 
-def test_validate_tells_the_plan_or_every_problem(stored):
-    good = stored("tasks", "validate", stored.file([{"id": "new", "executor": "echo"}]))
-    assert (good.code, good.out) == (0, "valid: 1 task in 1 wave\n")
-    tasks = [{"id": "r"}, *({"id": f"t{n}", "parent_id": "r", "executor": "echo", "priority": 99} for n in range(15))]
-    bad = stored("tasks", "validate", stored.file(tasks))
-    assert (bad.code, bad.out) == (2, "")
-    assert len(bad.err.splitlines()) == 15
-    assert bad.err.startswith("error: task 't0', priority = 99: ")
-    assert stored("tasks", "count", "--json").json["total"] == 5
-
-
 @pytest.mark.parametrize("command", ["get", "tree", "children", "execute", "cancel", "delete", "watch", "history"])
 def test_a_task_that_is_not_there_is_one_line(apflow, command):
     done = apflow("tasks", command, "no\x1b[2Jthing")

@@ -7,12 +7,9 @@ from typing import Any
 import click
 
 from apflow.cli.commands.changes import run_new, timeout_option
-from apflow.cli.commands.validate import show, show_waves
-from apflow.cli.failures import ExitCode
-from apflow.cli.output import print_json
+from apflow.cli.commands.validate import judged
 from apflow.cli.reading import read_tasks
 from apflow.cli.session import Session, shared_options
-from apflow_hookspecs import Json
 
 
 @click.command("run")
@@ -35,18 +32,7 @@ def run(
     session: Session = ctx.obj
     tasks = read_tasks(file)
     if dry_run:
-        ctx.exit(_plan(session, tasks, fresh_ids=not keep_ids))
+        ctx.exit(judged(session, tasks, fresh_ids=not keep_ids))
     options: dict[str, Any] = {} if max_concurrency is None else {"max_concurrency": max_concurrency}
 
     ctx.exit(run_new(session, tasks, fresh_ids=not keep_ids, timeout=timeout, **options))
-
-
-def _plan(session: Session, tasks: list[Json], *, fresh_ids: bool) -> ExitCode:
-    report = session.call("tasks.validate", tasks=tasks, fresh_ids=fresh_ids)
-    if session.json:
-        print_json(report)
-    else:
-        show(report)
-        if report["valid"]:
-            show_waves(report["plan"])
-    return ExitCode.DONE if report["valid"] else ExitCode.BAD_INPUT

@@ -133,7 +133,12 @@ def tree(session: Session, task_id: str) -> None:
     else:
         # Not the nested answer: that has to end somewhere, and a drawing does not.
         tasks = session.call("tasks.tree", task_id=task_id, flat=True)["tasks"]
-        print_lines(f"{branch}{escaped(task['name'])}  {standing(task)}" for branch, task in outline(nested(tasks, task_id)))
+        print_lines(f"{branch}{escaped(task['name'])}  {_standing(task)}" for branch, task in outline(nested(tasks, task_id)))
+
+
+def _standing(task: Mapping[str, Json]) -> str:
+    begun = task["executor"] is None and task["status"] == TaskStatus.IN_PROGRESS
+    return f"{standing(task)}, {task['progress']:.0%}" if begun else standing(task)
 
 
 @tasks.command("children")
