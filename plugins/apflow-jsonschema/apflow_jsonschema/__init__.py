@@ -59,7 +59,7 @@ class JsonSchemas:
         promised = {id: _promise(executor) for id, executor in engine.executors.items()}
         self._promised = {id: schema for id, schema in promised.items() if schema is not None}
 
-    @hookimpl
+    @hookimpl(trylast=True)
     def apflow_validate_task(
         self, task: Task, executor: ExecutableTask | None
     ) -> Iterable[Problem] | Awaitable[Iterable[Problem]]:

@@ -31,7 +31,7 @@ class Take:
         return inputs
 
 
-class Any:
+class Anything:
     """Takes anything, and gives it back."""
 
     id = "any"
@@ -40,7 +40,7 @@ class Any:
         return inputs
 
 
-class Broken(Any):
+class Broken(Anything):
     """Says what it takes in a schema that is none."""
 
     id = "broken"
@@ -54,7 +54,7 @@ def engine():
     @asynccontextmanager
     async def opened(plugins=(), **options):
         beside = {"jsonschema": JsonSchemas(), **dict(plugins)}
-        async with engine_of(give, Take(), Any(), Broken(), plugins=beside, **options) as engine:
+        async with engine_of(give, Take(), Anything(), Broken(), plugins=beside, **options) as engine:
             yield engine
 
     return opened

@@ -148,7 +148,7 @@ class NeverLater:
 
 
 @pytest.mark.parametrize("size", [1, 5000])
-async def test_validators_of_others_stand_beside_it(create, size):
+async def test_validators_of_others_stand_beside_it_and_are_heard_first(create, size):
     tasks = [{"id": "t", "executor": "any", "inputs": {"v": ["x"] * size}, "schemas": {"input_schema": NUMBERS}}]
     told = await create(tasks, plugins={"a": Never(), "z": NeverLater()})
-    assert [line.partition(": ")[2] for line in told] == ["must not be", "must be an integer", "must not be, said later"]
+    assert [line.partition(": ")[2] for line in told] == ["must not be", "must not be, said later", "must be an integer"]

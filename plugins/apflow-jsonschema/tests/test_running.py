@@ -136,8 +136,7 @@ async def test_each_schema_is_compiled_once_and_no_more_are_kept_than_its_bound(
     async with engine(plugins={"jsonschema": held}) as opened:
         for n in [*range(COMPILED + 10), 0]:
             schemas = {"input_schema": {"minProperties": 0, "maxProperties": n + 1}, "output_schema": True}
-            array = [{"executor": "any", "schemas": schemas} for _ in range(1)]
-            await opened.creator.create_task_tree_from_array(array)
+            await opened.creator.create_task_tree_from_array([{"executor": "any", "schemas": schemas}])
     info = held._compiled.cache_info()
     assert (info.currsize, info.misses) == (COMPILED, COMPILED + 12)
 
