@@ -1,11 +1,12 @@
 """The operations: what every front end (CLI, JSON-RPC, A2A, MCP, dashboard) can ask of an engine, each declared once."""
 
-from apflow.operations import copying, editing, history, reading, running, system, validating, writing
+from apflow.operations import copying, editing, explaining, history, reading, running, system, validating, writing
 from apflow.operations.catalogue import Catalogue, Operation, UnknownOperation
 
 OPERATIONS: tuple[Operation, ...] = (
     *reading.OPERATIONS,
     *history.OPERATIONS,
+    *explaining.OPERATIONS,
     *writing.OPERATIONS,
     *copying.OPERATIONS,
     *editing.OPERATIONS,

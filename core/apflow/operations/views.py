@@ -141,7 +141,7 @@ def task_view(task: Task, progress: Mapping[str, float] = EMPTY) -> TaskView:
         "on_crash": task.on_crash,
         "labels": dict(task.labels),
         "status": task.status.value,
-        "wait": None if task.wait is None else _wait(task.wait),
+        "wait": None if task.wait is None else wait_view(task.wait),
         "progress": progress.get(task.id, task.progress),
         "result": task.result,
         "error": _object(task.error),
@@ -235,6 +235,17 @@ def _event_data(event: Event) -> dict[str, Json] | None:
     return data
 
 
+def wait_view(wait: Wait) -> WaitView:
+    """A wait as JSON."""
+    return {
+        "kind": wait.kind,
+        "until": rfc3339(wait.at),
+        "prompt": wait.prompt,
+        "schema": _object(wait.schema),
+        "answer": wait.answer,
+    }
+
+
 def problem_view(problem: Problem) -> ProblemView:
     """A problem as JSON; its value may be anything, so it is shown as shortened text."""
     return {
@@ -259,16 +270,6 @@ def pretty(value: Json) -> bytes:
 
 def _dependency(dependency: Dependency) -> DependencyView:
     return {"task_id": dependency.task_id, "key": dependency.key, "required": dependency.required}
-
-
-def _wait(wait: Wait) -> WaitView:
-    return {
-        "kind": wait.kind,
-        "until": rfc3339(wait.at),
-        "prompt": wait.prompt,
-        "schema": _object(wait.schema),
-        "answer": wait.answer,
-    }
 
 
 def _object(value: Mapping[str, Any] | None) -> dict[str, Any] | None:

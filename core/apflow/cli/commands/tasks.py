@@ -28,6 +28,7 @@ _MORE = (
     Command("delete", "Delete a tree that does not run.", f"{_CHANGES}:delete"),
     Command("watch", "Show a tree's events, to the end of its run.", "apflow.cli.commands.watch:watch"),
     Command("history", "Show every attempt of a task.", "apflow.cli.commands.history:history"),
+    Command("explain", "Say why a task has not started.", "apflow.cli.commands.explaining:explain"),
     Command("validate", "Check the tasks of a JSON file; nothing is stored.", "apflow.cli.commands.validate:validate"),
 )
 
