@@ -61,7 +61,7 @@ def _of_stored(session: Session, task_id: str) -> Graph:
     try:
         tree = session.call("tasks.tree", task_id=task_id, flat=True)
     except NotFound:
-        raise NotFound(f"{task_id!r}: there is neither a file nor a task of that name") from None
+        raise NotFound(f"{shortened(task_id)}: there is neither a file nor a task of that name") from None
     return graph_of(tree["tasks"], task_id)
 
 

@@ -9,8 +9,6 @@ from html import escape
 _JOINERS = "\u200c\u200d"
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _LAST_OF_PLANE = 0xFFFE
-# Mermaid takes these for its own marks of an escape.
-_MARKS = "ﬂ¶"
 _PLAIN_IN_MERMAID = re.compile(r"[A-Za-z0-9 _.,/()'-]")
 _KEYWORD = re.compile(r"\bend\b", re.IGNORECASE)
 
@@ -41,9 +39,8 @@ def mermaid(text: str) -> str:
 
 
 def _in_mermaid(character: str) -> str:
-    if _PLAIN_IN_MERMAID.match(character) or (not character.isascii() and character not in _MARKS):
-        return character
-    return f"#{ord(character)};"
+    harmless = not character.isascii() or _PLAIN_IN_MERMAID.match(character)
+    return character if harmless else f"#{ord(character)};"
 
 
 def columns(text: str) -> int:

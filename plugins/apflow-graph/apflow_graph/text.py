@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from apflow_graph.escaping import columns, cut, plain
 from apflow_graph.looks import LOOKS, present
 from apflow_graph.model import Edge, Graph, Node
 
 WIDEST = 40
-"""Columns that are aligned at most for the outline; what is wider stands out."""
-DEEPEST = 8
+"""Columns of the outline that are aligned at most; what is wider stands out."""
+DEEPEST = 5
 """Levels that are indented; what is deeper says its level instead, so that a tree as deep as it is large stays readable."""
 LEAST = 24
-"""Columns that names, and what is waited for, get at least, however narrow the terminal is."""
+"""Columns that a task, and what it waits for, get at least, however narrow the terminal is."""
+ARROW = "  ← "
 
 Paint = Callable[[str, str], str]
 
@@ -31,16 +32,20 @@ def lines(graph: Graph, width: int = 80, paint: Paint = _unpainted) -> Iterator[
         paint: Gives a text the colour of a status.
     """
     numbers = len(str(max(graph.waves)))
-    room = max(LEAST, width - numbers - 2)
-    rows = [(n, cut(f"{branch}{_titled(graph.nodes[n])}", room), len(branch)) for n, branch in _outline(graph)]
-    aligned = min(WIDEST, max(columns(title) for _, title, _ in rows))
-    for n, title, indent in rows:
-        node, edges = graph.nodes[n], graph.incoming[n]
+    room = width - numbers - 2
+    rows = []
+    for n, branch in _outline(graph):
+        own = room - LEAST - len(ARROW) if graph.incoming[n] else room
+        rows.append((n, len(branch), cut(f"{branch}{_titled(graph.nodes[n])}", max(LEAST, own))))
+    aligned = min(WIDEST, max(columns(shown) for _, _, shown in rows))
+    for n, indent, shown in rows:
+        node = graph.nodes[n]
         wave = "" if node.executor is None else graph.waves[n]
-        line = f"{wave:>{numbers}}  {title[:indent]}{paint(title[indent:], node.status)}"
-        used = columns(title)
-        if edges:
-            line += " " * (max(aligned, used) - used) + f"  ← {_awaited(graph, edges, room - max(aligned, used) - 4)}"
+        line = f"{wave:>{numbers}}  {shown[:indent]}{paint(shown[indent:], node.status)}"
+        if graph.incoming[n]:
+            used = max(aligned, columns(shown))
+            awaited = _awaited(graph, graph.incoming[n], max(LEAST, room - used - len(ARROW)))
+            line += f"{' ' * (used - columns(shown))}{ARROW}{awaited}"
         yield line
     yield ""
     yield " " * (numbers + 2) + "  ".join(_legend(graph, paint))
@@ -73,20 +78,23 @@ def _outline(graph: Graph) -> Iterator[tuple[int, str]]:
             ahead.append((child, depth, f"{before}{turn}", f"{indent}{line}" if shallow else indent))
 
 
-def _awaited(graph: Graph, edges: Iterable[Edge], room: int) -> str:
+def _awaited(graph: Graph, edges: Sequence[Edge], room: int) -> str:
     """What a task waits for, as far as there is room; the rest is counted."""
-    names = [_named(graph, edge) for edge in edges]
     shown = ""
-    for place, name in enumerate(names):
-        longer = f"{shown}, {name}" if shown else name
-        more = len(names) - place - 1
-        if shown and columns(longer) + (len(f" and {more} more") if more else 0) > max(room, LEAST):
-            return f"{shown} and {more + 1} more"
+    for place, edge in enumerate(edges):
+        rest = len(edges) - place - 1
+        name = _named(graph, edge)
+        longer = f"{shown}, {name}" if shown else cut(name, room - len(_more(rest)))
+        if columns(longer) + len(_more(rest)) > room:
+            return f"{shown}{_more(rest + 1)}"
         shown = longer
     return shown
 
 
+def _more(count: int) -> str:
+    return f" and {count:,} more" if count else ""
+
+
 def _named(graph: Graph, edge: Edge) -> str:
-    name = cut(plain(graph.nodes[edge.source].key), WIDEST)
-    paths = "".join(f" {cut(plain(path), LEAST)}" for path in edge.paths)
-    return f"{name}{paths}{'' if edge.required else '?'}"
+    paths = "".join(f" {plain(path)}" for path in edge.paths)
+    return f"{plain(graph.nodes[edge.source].key)}{paths}{'' if edge.required else '?'}"
