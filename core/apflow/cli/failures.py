@@ -32,6 +32,8 @@ class ExitCode(IntEnum):
     """The storage cannot be used."""
     OWNED = 4
     """Another process owns the storage and cannot be reached."""
+    WAITING = 5
+    """It stopped at a wait that nobody here can answer."""
     INTERNAL = 70
     """A fault of the program or of a plugin (`EX_SOFTWARE` of sysexits.h)."""
     INTERRUPTED = 130

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import Protocol, Self
 
-from attrs import frozen
+from attrs import define, field
 
+from apflow.cli.questions import asks
 from apflow.cli.text import clock, escaped, moment
-from apflow_hookspecs import Event, Json
+from apflow_hookspecs import Event, Json, TaskStatus
 
 
 class Follower(Protocol):
@@ -24,6 +26,10 @@ class Follower(Protocol):
         """Show what happened."""
         ...
 
+    def paused(self) -> AbstractContextManager[object]:
+        """While it lasts, nothing is shown; what happens meanwhile is shown then."""
+        ...
+
 
 def labels(tasks: Sequence[Mapping[str, Json]]) -> dict[str, str]:
     """How each task is called in what a run shows, by id: its name, with its key where another task has the same name."""
@@ -33,7 +39,7 @@ def labels(tasks: Sequence[Mapping[str, Json]]) -> dict[str, str]:
     }
 
 
-@frozen
+@define
 class Lines:
     """A line for every event.
 
@@ -46,6 +52,7 @@ class Lines:
     labels: Mapping[str, str]
     echo: Callable[[str], None]
     before: str = ""
+    _held: list[str] | None = field(default=None, init=False)
 
     def __enter__(self) -> Self:
         return self
@@ -54,7 +61,22 @@ class Lines:
 
     def show(self, event: Event) -> None:
         """Print the event's line."""
-        self.echo(f"{clock(event.at)} {self.before}{self._subject(event)} {told(event)}".rstrip())
+        line = f"{clock(event.at)} {self.before}{self._subject(event)} {told(event)}".rstrip()
+        if self._held is None:
+            self.echo(line)
+        else:
+            self._held.append(line)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Keep the lines back while it lasts."""
+        held = self._held = []
+        try:
+            yield
+        finally:
+            self._held = None
+            for line in held:
+                self.echo(line)
 
     def _subject(self, event: Event) -> str:
         return "tree" if event.task_id is None else self.labels.get(event.task_id) or escaped(event.task_id)
@@ -70,6 +92,10 @@ class Silent:
 
     def show(self, event: Event) -> None:
         """Say nothing."""
+
+    def paused(self) -> AbstractContextManager[object]:
+        """There is nothing to keep back."""
+        return nullcontext()
 
 
 def told(event: Event) -> str:
@@ -105,7 +131,7 @@ def waits(wait: Mapping[str, Json]) -> str:
     """What a task waits for; takes the JSON form of a wait."""
     match wait.get("kind"):
         case "input":
-            return f"waits for an answer: {escaped(wait.get('prompt') or '')}"
+            return asks(wait)
         case "retry":
             return "failed, and is tried again"
         case _:
@@ -127,4 +153,4 @@ _PLAIN_CODES = {"failed", "dependency_failed", None}
 
 def standing(task: Mapping[str, Json]) -> str:
     """How a task stands: what it waits for, or its status with its error."""
-    return waits(task["wait"]) if task["wait"] else ended(task["status"], task["error"])
+    return waits(task["wait"]) if task["status"] == TaskStatus.WAITING else ended(task["status"], task["error"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -70,7 +71,8 @@ class LiveTree:
             for branch, task in outline(nested(tree["tasks"]))
         }
         self._began = monotonic()
-        self._live = Live(self, console=console or Console(highlight=False), refresh_per_second=_FRAMES_A_SECOND)
+        self._console = console or Console(highlight=False)
+        self._live = self._drawing()
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -78,6 +80,19 @@ class LiveTree:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._live.stop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the last frame where it is, and draw the next below what is printed meanwhile."""
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live = self._drawing()
+            self._live.start()
+
+    def _drawing(self) -> Live:
+        return Live(self, console=self._console, refresh_per_second=_FRAMES_A_SECOND)
 
     def show(self, event: Event) -> None:
         """Take in what happened; the next frame shows it."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import ExitStack, aclosing
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, aclosing, contextmanager
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -14,9 +14,12 @@ from typing import Any, Self
 import click
 from attrs import define, field
 
+from apflow.cli.asking import Asker
 from apflow.cli.failures import ExitCode
 from apflow.cli.following import Follower, Lines, Silent, labels
+from apflow.cli.keyboard import keyboard
 from apflow.cli.output import print_json, print_lines, say
+from apflow.cli.questions import Question, waits_for_answer
 from apflow.cli.reaching import Operations
 from apflow.cli.summary import summary
 from apflow.cli.text import duration, escaped
@@ -40,7 +43,7 @@ class Followed:
 
 @define
 class Pursuit:
-    """Trees that are run to their end and shown: a `Job` for `Session.follow`, and a context, in which the display ends.
+    """Trees that are run to their end, shown, and asked for: a `Job` for `Session.follow`, and a context for the display.
 
     Args:
         begin: Called until it has answered.
@@ -61,6 +64,11 @@ class Pursuit:
     _deadline: float | None = field(default=None, init=False)
     _begun: asyncio.Event = field(factory=asyncio.Event, init=False)
     _display: ExitStack = field(factory=ExitStack, init=False)
+    _asker: Asker = field(init=False)
+
+    @_asker.default
+    def _asker_here(self) -> Asker:
+        return Asker(None if self.json else keyboard(), self._paused)
 
     def __enter__(self) -> Self:
         return self
@@ -72,7 +80,8 @@ class Pursuit:
         """Run the trees, or go on with those that have not settled.
 
         Returns:
-            `DONE` when all completed, else `INCOMPLETE`.
+            `DONE` when all completed; `WAITING` when nothing is left of some but questions, which nobody here answers; else
+            `INCOMPLETE`.
         """
         if self._followed is None:
             self._follow(await self.begin(engine))
@@ -84,7 +93,10 @@ class Pursuit:
         trees = [followed.tree for followed in self._followed or ()]
         if self.end is not None:
             self.end(trees)
-        return ExitCode.DONE if all(tree["status"] == TaskStatus.COMPLETED for tree in trees) else ExitCode.INCOMPLETE
+        for tree in trees:
+            for line in _advice(tree):
+                say(line)
+        return _exit_code({tree["status"] for tree in trees})
 
     async def leave(self, owner: RemoteEngine, work: asyncio.Task[ExitCode]) -> None:
         """A signal came while another process runs the trees: cancel them, or leave them to it."""
@@ -107,6 +119,8 @@ class Pursuit:
             Followed(tree, self._display.enter_context(follower(tree, json=self.json, many=many)), tree["last_event"])
             for tree in trees
         ]
+        for tree in trees:
+            self._asker.follow(tree, _before(tree) if many else "")
         if self.within is not None:
             self._deadline = asyncio.get_running_loop().time() + self.within
         self.resumable = True
@@ -127,22 +141,70 @@ class Pursuit:
             say(f"error: not done within {duration(self.within or 0)}, and cancelled")
 
     async def _shown(self, engine: Operations) -> None:
-        """Show what happens to the end of each tree's run."""
+        """Show what happens to the end of each tree's run, and ask, as long as anything happens or can be asked."""
+        showing = asyncio.create_task(self._all_shown(engine))
+        asking = asyncio.create_task(self._asker.ask(engine, partial(self._resting, engine)))
+        try:
+            over, _ = await asyncio.wait({showing, asking}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (showing, asking):
+                task.cancel()
+            await asyncio.wait({showing, asking})
+        for task in over:
+            task.result()
+
+    async def _all_shown(self, engine: Operations) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 for followed in self._open():
-                    group.create_task(_shown(engine, followed))
+                    group.create_task(self._one_shown(engine, followed))
         except BaseExceptionGroup as errors:
             lost = errors.subgroup(ConnectionLost)
             raise (lost or errors).exceptions[0] from None
 
+    async def _one_shown(self, engine: Operations, followed: Followed) -> None:
+        async with aclosing(engine.watch(followed.tree["id"], followed.seen)) as events:  # type: ignore[type-var]
+            async for event in events:
+                followed.seen = event.seq
+                followed.shown.show(event)
+                self._asker.note(event)
+        followed.tree = await flat(engine, followed.tree["id"])
+        self._asker.look()
 
-async def _shown(engine: Operations, followed: Followed) -> None:
-    async with aclosing(engine.watch(followed.tree["id"], followed.seen)) as events:  # type: ignore[type-var]
-        async for event in events:
-            followed.seen = event.seq
-            followed.shown.show(event)
-    followed.tree = await flat(engine, followed.tree["id"])
+    async def _resting(self, engine: Operations) -> bool:
+        """Whether nothing is left of the trees but questions; they are then kept as they stand."""
+        standing = [(followed, await flat(engine, followed.tree["id"])) for followed in self._open()]
+        if not standing or not all(_only_asks(tree) for _, tree in standing):
+            return False
+        for followed, tree in standing:
+            followed.tree = tree
+        return True
+
+    @contextmanager
+    def _paused(self) -> Iterator[None]:
+        with ExitStack() as held:
+            for followed in self._followed or ():
+                held.enter_context(followed.shown.paused())
+            yield
+
+
+def _only_asks(tree: Tree) -> bool:
+    waiting = [task for task in tree["tasks"] if task["status"] == TaskStatus.WAITING]
+    return tree["status"] == TaskStatus.WAITING and all(map(waits_for_answer, waiting))
+
+
+def _advice(tree: Tree) -> Iterator[str]:
+    """How a tree of which only questions are left is gone on with."""
+    if tree["status"] == TaskStatus.WAITING:
+        names = labels(tree["tasks"])
+        for task in filter(waits_for_answer, tree["tasks"]):
+            yield from Question.of(task, names[task["id"]]).advice()
+
+
+def _exit_code(statuses: set[str]) -> ExitCode:
+    if TaskStatus.WAITING in statuses:
+        return ExitCode.WAITING
+    return ExitCode.DONE if statuses <= {TaskStatus.COMPLETED} else ExitCode.INCOMPLETE
 
 
 async def flat(engine: Operations, task_id: str) -> Tree:
@@ -178,7 +240,7 @@ def follower(tree: Tree, *, json: bool, many: bool = False) -> Follower:
     if json:
         return Silent()
     if many:
-        return Lines(labels(tree["tasks"]), click.echo, f"{escaped(tree['tasks'][0]['name'])}: ")
+        return Lines(labels(tree["tasks"]), click.echo, _before(tree))
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         try:
             from apflow.cli.live import LiveTree  # noqa: PLC0415 - rich is an extra
@@ -187,6 +249,11 @@ def follower(tree: Tree, *, json: bool, many: bool = False) -> Follower:
         else:
             return LiveTree(tree)
     return Lines(labels(tree["tasks"]), click.echo)
+
+
+def _before(tree: Tree) -> str:
+    """What tells the tasks of one tree from those of others."""
+    return f"{escaped(tree['tasks'][0]['name'])}: "
 
 
 def pursuit_of_one(begin: Begin, *, json: bool, within: float | None = None) -> Pursuit:

@@ -24,6 +24,7 @@ _MORE = (
     Command("create", "Store the tasks of a JSON file.", f"{_CHANGES}:create"),
     Command("execute", "Run a stored tree, or what is left of it.", f"{_CHANGES}:execute"),
     Command("cancel", "Cancel tasks and all that is under them.", f"{_CHANGES}:cancel"),
+    Command("answer", "Answer what a task waits for.", "apflow.cli.commands.answering:answer"),
     Command("copy", "Copy a task, for running it again.", "apflow.cli.commands.copying:copy"),
     Command("delete", "Delete a tree that does not run.", f"{_CHANGES}:delete"),
     Command("watch", "Show a tree's events, to the end of its run.", "apflow.cli.commands.watch:watch"),
