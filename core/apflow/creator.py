@@ -159,7 +159,7 @@ class TaskCreator:
         """
         options = Choice(children=children, **choice)
         report = await self.copy(task, options, save=save, overrides=overrides, execute=execute, caller=caller)
-        return report.tree or report.tasks or []
+        return report.tasks or [] if report.tree is None else report.tree
 
     async def copy(
         self,

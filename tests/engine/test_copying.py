@@ -478,6 +478,17 @@ def test_a_dependency_by_name_and_a_key_that_is_no_id_survive_being_copied():
     assert [made.tree[d.task_id].key for d in made.tree.tasks["parse"].dependencies] == ["fetch all: ü"]
 
 
+@pytest.mark.parametrize(("choice", "keys"), [({}, "root parse apart"), (FULL, "root parse last apart")])
+def test_a_tree_out_of_which_a_task_was_deleted_can_be_copied(choice, keys):
+    tree = drawn("root\n  gone pending\n  parse failed\n  last completed\n  apart pending < parse")
+    del tree.tasks["gone"]
+    chosen = choose(tree, tree.tasks["parse"], Choice(**choice or ALL))
+    made = draft_copy(chosen, None, now=99, origin="local", max_depth=64).draft
+    assert made.problems == ()
+    assert list(made.tree.tasks) == keys.split()
+    assert [task.n for task in made.tree] == list(range(len(made.tree)))
+
+
 @pytest.mark.parametrize("choice", [{}, ALL, NONE, FULL])
 def test_the_cost_of_choosing_grows_with_the_tree_and_not_with_its_depth(steps, choice):
     def cost(depth):
