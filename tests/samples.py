@@ -81,3 +81,27 @@ class Recorder:
             self.ended.append(context.task.key)
 
         return note, held
+
+
+@define(eq=False)
+class Work:
+    """The executor `work`, which fails for the tasks in `failing` and notes, in `done`, for whom it was called."""
+
+    failing: set[str] = field(factory=set)
+    done: list[str] = field(factory=list)
+
+    @property
+    def executor(self):
+        @executor("work")
+        async def work(context: TaskContext, value=None):
+            self.done.append(context.task.key)
+            if context.task.key in self.failing:
+                raise ValueError("not yet")
+            return context.task.key
+
+        return work
+
+    def taken(self):
+        """For whom it was called since this was asked last, by key."""
+        done, self.done = sorted(self.done), []
+        return done

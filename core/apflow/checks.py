@@ -46,7 +46,7 @@ class Checks:
         provided = frozenset(tree[d.task_id].key for d in task.dependencies) if call.missing(task.inputs) else NONE
         for misfit in call.misfits(task.inputs, provided):
             # What is missing a hook may still add.
-            if not (misfit.rule == "is missing" and self._host.gates_execution):
+            if not (misfit.rule == "is missing" and self._host.adds_inputs):
                 yield _problem(task, "inputs", misfit)
         try:
             call.params(task.params)

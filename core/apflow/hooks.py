@@ -6,7 +6,7 @@ Nothing here goes through pluggy's own calls: those run backwards through the or
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from operator import itemgetter
@@ -16,6 +16,8 @@ from attrs import define, frozen
 from pluggy import HookImpl, PluginManager
 
 from apflow.loading import FOREIGN, in_one_line
+from apflow_hookspecs import Problem
+from apflow_hookspecs.errors import shortened
 
 _log = logging.getLogger(__name__)
 
@@ -46,11 +48,15 @@ class Implementation:
         plugin: The plugin's name.
         hook: The hook's name.
         call: Takes all arguments of the hook by position, and hands on those that the plugin asked for.
+        takes: The names of these.
+        returns_none: Whether it is annotated to return None.
     """
 
     plugin: str
     hook: str
     call: Callable[..., Any]
+    takes: tuple[str, ...] = ()
+    returns_none: bool = False
 
     async def answer(self, *arguments: Any, within: float | None, read: Callable[[Any], T]) -> T:
         """What the plugin answers, awaited where that is needed.
@@ -93,7 +99,17 @@ def implementations(manager: PluginManager, hook: str) -> tuple[Implementation, 
     caller = getattr(manager.hook, hook)
     offered: tuple[str, ...] = caller.spec.argnames
     ordered = sorted(caller.get_hookimpls(), key=lambda found: (found.trylast - found.tryfirst, found.plugin_name))
-    return tuple(Implementation(found.plugin_name, hook, _taking_all(found, offered)) for found in ordered)
+    return tuple(
+        Implementation(found.plugin_name, hook, _taking_all(found, offered), found.argnames, _returns_none(found))
+        for found in ordered
+    )
+
+
+_NOTHING = (None, "None", "Awaitable[None] | None")
+
+
+def _returns_none(found: HookImpl) -> bool:
+    return getattr(found.function, "__annotations__", {}).get("return", ...) in _NOTHING
 
 
 def _taking_all(found: HookImpl, offered: tuple[str, ...]) -> Callable[..., Any]:
@@ -146,3 +162,38 @@ async def in_time(result: Awaitable[Any], within: float | None) -> Any:
             raise
         # Nobody cancelled us: it leaked out of something that the plugin itself had cancelled.
         raise RuntimeError("it was cancelled from inside") from error
+
+
+def problems_of(answer: object) -> list[Problem]:
+    """What a validator answered.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    if answer is None:
+        return []
+    if isinstance(answer, str) or not isinstance(answer, Iterable):
+        raise TypeError(f"returned {_named(answer)} instead of an iterable of Problem, or None")
+    problems = list(answer)
+    for found in problems:
+        if not isinstance(found, Problem):
+            raise TypeError(f"returned {_named(found)} among what is each to be a Problem")
+    return problems
+
+
+def _named(answer: object) -> str:
+    return "one Problem" if isinstance(answer, Problem) else shortened(answer)
+
+
+def inputs_of(answer: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Changed inputs, or None; errors as of `problems_of`."""
+    if not isinstance(answer, dict | None):
+        raise TypeError(f"returned {type(answer).__name__} instead of a dict or None")
+    return answer
+
+
+def secret_of(answer: str | None) -> str | None:
+    """A secret, or None; errors as of `problems_of`."""
+    if not isinstance(answer, str | None):
+        raise TypeError(f"returned {type(answer).__name__} instead of a str or None")
+    return answer

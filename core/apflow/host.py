@@ -10,7 +10,18 @@ from typing import Any
 
 from attrs import evolve
 
-from apflow.hooks import HookFailed, Implementation, Observer, as_it_is, implementations, in_time, told_when_late
+from apflow.hooks import (
+    HookFailed,
+    Implementation,
+    Observer,
+    as_it_is,
+    implementations,
+    in_time,
+    inputs_of,
+    problems_of,
+    secret_of,
+    told_when_late,
+)
 from apflow.loading import FOREIGN, in_one_line, load, switch_off
 from apflow.plugins import Plugin, PluginInfo, PluginState, handed_over, installed
 from apflow.provided import COMMAND, EXECUTOR, KINDS, POLICY, STORAGE, Kind, KindName
@@ -29,7 +40,7 @@ from apflow_hookspecs import (
     TaskFailed,
     TaskTree,
 )
-from apflow_hookspecs.errors import ApflowError, ConfigError, PermissionDenied, PluginConflict, shortened
+from apflow_hookspecs.errors import ApflowError, ConfigError, PermissionDenied, PluginConflict
 
 __all__ = ["Host", "PluginInfo", "PluginState"]
 
@@ -151,6 +162,16 @@ class Host:
         return bool(self._implementations["apflow_before_execute"])
 
     @cached_property
+    def gates_want_context(self) -> bool:
+        """Whether one of these asks for the attempt's context."""
+        return any("context" in gate.takes for gate in self._implementations["apflow_before_execute"])
+
+    @cached_property
+    def adds_inputs(self) -> bool:
+        """Whether a plugin may change inputs before an attempt; one whose hook is annotated to return None only looks."""
+        return any(not gate.returns_none for gate in self._implementations["apflow_before_execute"])
+
+    @cached_property
     def changes_results(self) -> bool:
         """Whether a plugin wants to see results before they are stored."""
         return bool(self._implementations["apflow_after_execute"])
@@ -200,17 +221,27 @@ class Host:
         """`apflow_validate_tree`: what plugins have against a tree as a whole."""
         return await self._problems("apflow_validate_tree", tree)
 
-    async def before_execute(self, task: Task, inputs: dict[str, Any], context: TaskContext) -> dict[str, Any]:
+    async def before_execute(self, task: Task, inputs: dict[str, Any], context: TaskContext | None) -> dict[str, Any]:
         """`apflow_before_execute`: the inputs as plugins, one after the other, leave them.
 
+        Args:
+            task: Whose.
+            inputs: As resolved.
+            context: None where no plugin asks for it.
+
         Raises:
-            TaskFailed: One refused the attempt, failed or gave no answer in time (`denied`).
+            TaskFailed: One raised it, or failed or gave no answer in time (`denied`).
         """
         for implementation in self._implementations["apflow_before_execute"]:
             try:
-                changed = await implementation.answer(task, inputs, context, within=self._timeout, read=_inputs)
-            except HookFailed as failure:
-                raise _denied(failure, failure.reason) from failure.__cause__
+                # Per attempt, so a plain function costs its call and nothing else.
+                changed = implementation.call(task, inputs, context)
+                if changed is not None:
+                    changed = inputs_of(await in_time(changed, self._timeout) if hasattr(changed, "__await__") else changed)
+            except TaskFailed:
+                raise
+            except FOREIGN as error:
+                raise _denied(HookFailed(implementation.plugin, implementation.hook, in_one_line(error))) from error
             inputs = inputs if changed is None else changed
         return inputs
 
@@ -222,10 +253,11 @@ class Host:
         """
         for implementation in self._implementations["apflow_resolve_secret"]:
             try:
-                value = await implementation.answer(name, task, context, within=self._timeout, read=_secret)
+                value = await implementation.answer(name, task, context, within=self._timeout, read=secret_of)
             except HookFailed as failure:
                 # Without the cause too: its text would come out with a traceback.
-                raise _denied(failure, f"{type(failure.__cause__).__name__} for the secret {name!r}") from None
+                reason = f"{type(failure.__cause__).__name__} for the secret {name!r}"
+                raise _denied(HookFailed(failure.plugin, failure.hook, reason)) from None
             if value is not None:
                 return value
         return None
@@ -238,11 +270,14 @@ class Host:
         """
         for implementation in self._implementations["apflow_after_execute"]:
             try:
-                changed = await implementation.answer(task, result, within=self._timeout, read=as_it_is)
-            except HookFailed as failure:
-                if isinstance(failure.__cause__, TaskFailed):
-                    raise failure.__cause__ from None
-                raise TaskFailed(str(failure), details={"plugin": failure.plugin}) from failure.__cause__
+                changed = implementation.call(task, result)
+                if changed is not None and hasattr(changed, "__await__"):
+                    changed = await in_time(changed, self._timeout)
+            except TaskFailed:
+                raise
+            except FOREIGN as error:
+                failure = HookFailed(implementation.plugin, implementation.hook, in_one_line(error))
+                raise TaskFailed(str(failure), details={"plugin": failure.plugin}) from error
             result = result if changed is None else changed
         return result
 
@@ -279,7 +314,7 @@ class Host:
                     continue
                 if hasattr(found, "__await__"):
                     found = await in_time(found, self._timeout)
-                problems += _checked(found)
+                problems += problems_of(found)
             except FOREIGN as error:
                 why = f"plugin {implementation.plugin!r} could not check it: {in_one_line(error)}"
                 problems.append(Problem(why, code=PermissionDenied.code))
@@ -335,36 +370,9 @@ class Host:
         )
 
 
-def _checked(answer: object) -> list[Problem]:
-    if answer is None:
-        return []
-    if isinstance(answer, str) or not isinstance(answer, Iterable):
-        raise TypeError(f"returned {_named(answer)} instead of an iterable of Problem, or None")
-    problems = list(answer)
-    for found in problems:
-        if not isinstance(found, Problem):
-            raise TypeError(f"returned {_named(found)} among what is each to be a Problem")
-    return problems
-
-
-def _named(answer: object) -> str:
-    return "one Problem" if isinstance(answer, Problem) else shortened(answer)
-
-
-def _inputs(answer: dict[str, Any] | None) -> dict[str, Any] | None:
-    if not isinstance(answer, dict | None):
-        raise TypeError(f"returned {type(answer).__name__} instead of a dict or None")
-    return answer
-
-
-def _secret(answer: str | None) -> str | None:
-    if not isinstance(answer, str | None):
-        raise TypeError(f"returned {type(answer).__name__} instead of a str or None")
-    return answer
-
-
-def _denied(failure: HookFailed, why: str) -> TaskFailed:
-    return TaskFailed(f"plugin {failure.plugin!r} refused it: {why}", error="denied", details={"plugin": failure.plugin})
+def _denied(failure: HookFailed) -> TaskFailed:
+    message = f"plugin {failure.plugin!r} refused it: {failure.reason}"
+    return TaskFailed(message, error="denied", details={"plugin": failure.plugin})
 
 
 def _count(observer: Observer, failure: HookFailed) -> None:

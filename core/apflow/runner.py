@@ -238,22 +238,24 @@ class Runner:
             raise TaskFailed(missing_executor(executor, self._host), error="executor_missing") from None
         inputs = gather(task, live.plan.dependencies[task.n], live, call)
         wrapped = self._policies.concern(task)
-        if not (self._host.gates_execution or wrapped or call.wants_context):
-            result = await call.invoke(inputs, None)
-        else:
+        context = None
+        if wrapped or call.wants_context or self._host.gates_want_context:
             context = attempt.context = self._context(attempt, call)
-            if self._host.gates_execution:
-                inputs = await self._prepared(attempt, inputs, context)
-            innermost = partial(call.invoke, inputs, context)
-            result = await (self._policies.around(task, innermost, context) if wrapped else innermost())
+        if self._host.gates_execution:
+            inputs = await self._prepared(attempt, inputs, context)
+        if wrapped and context is not None:
+            result = await self._policies.around(task, partial(call.invoke, inputs, context), context)
+        else:
+            result = await call.invoke(inputs, context)
         if isinstance(result, Wait):
             return self._checked_wait(result)
         if self._host.changes_results:
-            result = await self._host.after_execute(copy(task), result)
+            result = await self._host.after_execute(task if context is None else context.task, result)
         return self._checked(result)
 
-    async def _prepared(self, attempt: Attempt, inputs: dict[str, Any], context: TaskContext) -> dict[str, Any]:
-        changed = await self._host.before_execute(context.task, inputs, context)
+    async def _prepared(self, attempt: Attempt, inputs: dict[str, Any], context: TaskContext | None) -> dict[str, Any]:
+        task = attempt.live.tasks[attempt.n] if context is None else context.task
+        changed = await self._host.before_execute(task, inputs, context)
         if changed is not inputs:
             try:
                 changed = checked(changed, self._settings.max_depth)

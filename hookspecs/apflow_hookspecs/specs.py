@@ -166,7 +166,9 @@ def apflow_before_execute(
     """Change or refuse the inputs of an attempt; each implementation gets what the one before returned.
 
     When: per attempt, after references were resolved and before secrets are: what is returned may be stored.
-    May be async. Return None to leave the inputs as they are. An exception, or no answer in time, fails the task (`denied`).
+    May be async. Return None to leave the inputs as they are. `TaskFailed` fails the task with its own code; any other
+    exception, or no answer in time, with `denied`. Since an implementation may add inputs, those that a task lacks are not
+    refused when its tree is created; unless each is annotated to return `None`, and so only looks.
 
         @hookimpl
         def apflow_before_execute(inputs):

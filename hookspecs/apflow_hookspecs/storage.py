@@ -32,7 +32,7 @@ Claim = tuple[int, int, int]
 Completion = tuple[int, int, bytes]
 """(n, at, result): in_progress → completed, with progress 1; clears the wait."""
 Update = tuple[int, Mapping[str, Any]]
-"""(n, {field: value}): authors' fields (as in `Task`), `run`, `progress`, `updated_at`, `resolved` (inputs that a hook changed)."""
+"""(n, {field: value}): author's fields (as in `Task`), `run`, `progress`, `updated_at`, `resolved` (inputs a hook changed)."""
 AttemptRow = tuple[int, int, int, int | None, int, str, bytes | None, bytes | None, bytes | None]
 """(n, attempt, run, started, ended, outcome, inputs, result, error) of an attempt whose task's row is about to be rewritten."""
 EventRow = tuple[int, str, int | None, str, int, int, str | None, Mapping[str, Any] | None]

@@ -197,8 +197,9 @@ class Task:
     error: Mapping[str, Any] | None = None
     """`{code, message, details}` when it failed, was cancelled or skipped."""
     run: int = 1
-    """The execution of the tree, from 1, to which its state belongs: the tree's own run where it was asked to run in that. A task
-    that was carried over into a copy, or left out of the first execution, has 0."""
+    """The execution of the tree, from 1, to which its state belongs: the latest where it was asked to run in that.
+
+    A task that was carried over into a copy, or left out of the first execution, has 0."""
     attempt: int = 0
     """Planned tries in this run: 1 during the first."""
     recoveries: int = 0

@@ -68,10 +68,10 @@ def test_the_catalogue_is_a_mapping_in_the_order_of_declaration():
 def test_the_operations_of_this_release_are_all_there():
     assert sorted(CATALOGUE) == [
         "system.backup", "system.executors", "system.health", "system.plugins", "system.stats",
-        "tasks.cancel", "tasks.children", "tasks.copy", "tasks.count", "tasks.create", "tasks.delete",
-        "tasks.events", "tasks.execute", "tasks.explain", "tasks.get", "tasks.history", "tasks.list", "tasks.resume",
-        "tasks.running.count", "tasks.running.list", "tasks.running.status", "tasks.tree",
-        "tasks.validate",
+        "tasks.answer", "tasks.archive", "tasks.cancel", "tasks.children", "tasks.copy", "tasks.count", "tasks.create",
+        "tasks.delete", "tasks.events", "tasks.execute", "tasks.explain", "tasks.get", "tasks.history", "tasks.list",
+        "tasks.purge", "tasks.resume", "tasks.running.count", "tasks.running.list", "tasks.running.status", "tasks.tree",
+        "tasks.update", "tasks.validate",
     ]  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from apflow_hookspecs.errors import AlreadyExecuting, CannotDelete, InvalidParams, NotFound
+from apflow_hookspecs.errors import AlreadyExecuting, CannotDelete, InvalidParams, InvalidTransition, NotFound
 
 from .conftest import ADA, PAIR, WAITING
 
@@ -42,9 +42,17 @@ async def test_execution_takes_either_a_task_or_tasks(call, params):
         await call("tasks.execute", params)
 
 
-async def test_a_tree_is_executed_as_a_whole(call, stored):
-    with pytest.raises(InvalidParams, match="task_id = 'leaf': is a part of tree 'root'; execute the tree as a whole"):
-        await call("tasks.execute", {"task_id": "leaf"})
+async def test_one_task_is_executed_with_what_it_needs(call, stored):
+    tree = await call("tasks.execute", {"task_id": "leaf", "wait": 10})
+    assert {task["key"]: task["status"] for task in tree["tasks"]}["leaf"] == "completed"
+
+
+async def test_a_completed_tree_is_executed_again_only_on_demand(call):
+    await call("tasks.execute", {"tasks": PAIR, "wait": 10})
+    with pytest.raises(InvalidTransition, match="tree 'root' has completed; copy it, or ask for rerun"):
+        await call("tasks.execute", {"task_id": "root"})
+    tree = await call("tasks.execute", {"task_id": "root", "rerun": True, "wait": 10})
+    assert (tree["status"], tree["run"]) == ("completed", 2)
 
 
 async def test_a_tree_that_runs_is_not_executed_again(call):

@@ -48,7 +48,6 @@ async def test_an_executors_own_schema_holds_for_each_attempt(run):
     assert "input 'count' must be an integer" in error["message"]
 
 
-@pytest.mark.xfail(strict=True, reason="the host gives every failure of apflow_before_execute the code denied")
 async def test_inputs_that_do_not_fit_are_bad_input(run):
     error = (await run(referring("many", COUNT))).tasks["t"].error
     assert error["code"] == "bad_input"

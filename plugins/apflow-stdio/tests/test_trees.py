@@ -82,7 +82,7 @@ async def test_a_bad_command_is_refused_when_its_tree_is_created():
     async with open_engine("memory:") as engine:
         with pytest.raises(ApflowError) as refusal:
             await engine.creator.create_task_tree_from_array(command(command="echo a; id", timeout=0))
-    assert [problem.field for problem in refusal.value.problems] == ["inputs.command", "inputs.timeout"]
+    assert {problem.field for problem in refusal.value.problems} == {"inputs.command", "inputs.timeout"}
 
 
 async def test_an_outsider_names_commands_of_the_operators_and_nothing_else():
