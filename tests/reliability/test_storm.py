@@ -59,7 +59,7 @@ async def cancel_what_never_ran(engine, number):
 
 async def delete(engine, number):
     await engine.creator.create_task_tree_from_array(array(number))
-    await engine.manager.delete(f"t{number}")
+    await engine.editor.delete(f"t{number}")
 
 
 async def watch(engine, number):
