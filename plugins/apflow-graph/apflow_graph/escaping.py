@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from html import escape
+from itertools import accumulate, takewhile
 
 _JOINERS = "\u200c\u200d"
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -60,9 +61,5 @@ def cut(text: str, width: int) -> str:
     """A harmless text in at most `width` columns, with `…` for what is left out."""
     if columns(text) <= width:
         return text
-    room = width - 1
-    for at, character in enumerate(text):
-        room -= _columns_of(character)
-        if room < 0:
-            return f"{text[:at]}…"
-    return text
+    measured = zip(text, accumulate(map(_columns_of, text)), strict=True)
+    return "".join(character for character, end in takewhile(lambda pair: pair[1] < width, measured)) + "…"

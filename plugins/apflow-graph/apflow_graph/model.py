@@ -137,10 +137,11 @@ def graph_of(tasks: Sequence[Mapping[str, Any]], top: str | None = None) -> Grap
     inside = _under(tasks, numbers, top)
     edges = [edge for edge in edges if edge.target in inside]
     kept = sorted(inside | {edge.source for edge in edges})
-    part = [{**tasks[n], "parent_id": tasks[n]["parent_id"] if n in inside and tasks[n]["id"] != top else None} for n in kept]
     places = {n: place for place, n in enumerate(kept)}
+    part = {tasks[n]["id"]: place for n, place in places.items() if n in inside}
+    loose = [tasks[n] if n in inside and tasks[n]["id"] != top else {**tasks[n], "parent_id": None} for n in kept]
     return Graph(
-        tuple(_node(task, {each["id"]: place for place, each in enumerate(part)}) for task in part),
+        tuple(_node(task, part) for task in loose),
         tuple(Edge(places[edge.source], places[edge.target], edge.required, edge.paths) for edge in edges),
     )
 
