@@ -151,13 +151,14 @@ class _Choosing:
     def _base(self, task: Task) -> set[int]:
         """The working tasks that are to run again before anything else."""
         heads = [task] if self.choice.task_ids is None else [self._chosen_task(id) for id in self.choice.task_ids]
-        found = {task.n for task in heads}
-        with_all_under = [task.n for task in heads if self.choice.children or task.is_group]
-        for n in with_all_under:
-            below = [child for child in self.plan.children[n] if child not in found]
-            found.update(below)
-            with_all_under += below
-        return found - self.plan.groups
+        ahead = [task.n for task in heads if self.choice.children or task.is_group]
+        under: set[int] = set()
+        while ahead:
+            n = ahead.pop()
+            if n not in under:
+                under.add(n)
+                ahead += self.plan.children[n]
+        return ({task.n for task in heads} | under) - self.plan.groups
 
     def _chosen_task(self, id: str) -> Task:
         if id not in self.tree:

@@ -175,6 +175,7 @@ BASE = [
     (STAGES, "stage", {}, "fetch parse store | - | root stage | report"),
     (STAGES, "root", {}, "fetch parse store report | - | root stage | -"),
     (SIX_GROUPS, "l4", {}, "deep beside later | - | l1 l2 l3 l4 l5 | top"),
+    (DONE_BOSS, "tool", custom("root", "boss"), "boss one two tool after | - | root | -"),
     (SIX_WORKING, "l4", WITH_CHILDREN, "l4 l5 l6 | source | - | l1 l2 l3"),
 ]
 DEPENDENTS = [
