@@ -108,12 +108,14 @@ class Units:
                 long.setdefault((edge.source, edge.required), []).append(edge)
         # Edges from one source share their bends: else a thousand that wait for the first would be a million bends.
         chains = {shared: list(self._chain(found, height)) for shared, found in long.items()}
+        linked: set[tuple[Unit, Unit]] = set()
         for edge in edges:
             chain = chains.get((edge.source, edge.required), ())
             stretch = [self.source(edge), *(bend for bend in chain if bend.first < self.target(edge).first), self.target(edge)]
             self.routes.append(stretch[1:-1])
             for left, right in pairwise(stretch):
-                if right not in left.after[-1:]:
+                if (left, right) not in linked:
+                    linked.add((left, right))
                     left.after.append(right)
                     right.before.append(left)
 
