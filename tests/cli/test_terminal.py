@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
 import re
 import signal
-import struct
-import termios
-from contextlib import ExitStack, closing
 
 import pytest
 
@@ -21,48 +16,6 @@ TREE = [
     {"id": "bad", "parent_id": "all", "executor": "fail", "inputs": {"message": "no\x1b[2Jway [bold]"}},
 ]
 SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-
-
-class Terminal:
-    """A program on a terminal of 80 by 24."""
-
-    def __init__(self, program, *arguments, **environment):
-        self._screen, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        settings = {**program.environment, "TERM": "xterm-256color", **environment}
-        self.process = program.start(*arguments, environment=settings, stdin=theirs, stdout=theirs, stderr=theirs)
-        os.close(theirs)
-        self.shown = ""
-
-    def until(self, text):
-        while text not in self.shown:
-            self._read()
-
-    def rest(self):
-        try:
-            while self._read():
-                pass
-        except OSError:  # how Linux says that nobody has the other end open any more
-            pass
-        self.process.wait(timeout=60)
-        return self.shown
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
-        os.close(self._screen)
-
-    def _read(self):
-        data = os.read(self._screen, 65536)
-        self.shown += data.decode()
-        return data
-
-
-@pytest.fixture
-def on_terminal(apflow):
-    """Starts the program on a terminal: `on_terminal("run", file, TERM="dumb")`."""
-    with ExitStack() as stack:
-        yield lambda *arguments, **environment: stack.enter_context(closing(Terminal(apflow, *arguments, **environment)))
 
 
 @pytest.fixture

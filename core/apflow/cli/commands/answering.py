@@ -9,7 +9,7 @@ import click
 from apflow.cli.output import print_json, print_lines
 from apflow.cli.session import Session, shared_options
 from apflow.cli.text import escaped
-from apflow_hookspecs import Caller, Json
+from apflow_hookspecs import Caller, Json, TaskStatus
 from apflow_hookspecs.errors import InvalidTransition, WrongAnswer
 
 if TYPE_CHECKING:
@@ -40,15 +40,15 @@ def _hand_over(session: Session, task_id: str, value: str) -> None:
         task = await engine.call("tasks.get", {"task_id": task_id}, Caller.local())
         schema = (task["wait"] or {}).get("schema")
         answered = await engine.call("tasks.answer", {"task_id": task_id, "answer": typed(value, schema)}, Caller.local())
-        running = await engine.call("tasks.running.status", {"task_ids": [task["tree_id"]]}, Caller.local())
-        return answered, running["tasks"][0]
+        standings = await engine.call("tasks.running.status", {"task_ids": [task_id]}, Caller.local())
+        return answered, standings["tasks"][0]
 
-    task, tree = session.reach(work)
+    task, standing = session.reach(work)
     if session.json:
         print_json(task)
         return
     click.echo(f"answered: {escaped(task['name'])} is {escaped(task['status'])}")
-    if not tree["running"]:
+    if standing["status"] == TaskStatus.PENDING and not standing["running"]:
         click.echo(f"`apflow resume {escaped(task['tree_id'])}` goes on with it")
 
 
