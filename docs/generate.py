@@ -145,7 +145,7 @@ def _type(schema: Mapping[str, Any]) -> str:
     if schema.get("type") == "array" and "items" in schema:
         item = _type(schema["items"])
         return f"array of {PLURALS.get(item, item)}"
-    return TYPES[schema["type"]]
+    return TYPES[schema["type"]] if "type" in schema else "any JSON value"
 
 
 def plugins_page() -> str:
@@ -155,7 +155,9 @@ def plugins_page() -> str:
 
 def _row(folder: Path) -> str:
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-    plugin = importlib.import_module(project["entry-points"]["apflow"][folder.name.removeprefix("apflow-")])
+    module, _, name = project["entry-points"]["apflow"][folder.name.removeprefix("apflow-")].partition(":")
+    plugin = importlib.import_module(module)
+    plugin = getattr(plugin, name)() if name else plugin
     hooks = {name: hook for name in sorted(dir(plugin)) if hasattr(hook := getattr(plugin, name), "apflow_impl")}
     names = ", ".join(f"`{name}`" for name in hooks)
     return f"| [{folder.name}]({folder.name}/README.md) | {names} | {', '.join(_added(plugin, hooks))} |\n"

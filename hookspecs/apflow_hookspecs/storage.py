@@ -206,6 +206,10 @@ class Storage(Protocol):
         """A tree with all its tasks; takes the root's id."""
         ...
 
+    async def existing(self, task_ids: Sequence[str]) -> list[str]:
+        """Those of some ids that stored tasks have, in the order given."""
+        ...
+
     async def children(self, task_id: str) -> list[Task]:
         """The tasks directly under one."""
         ...

@@ -96,7 +96,7 @@ class Pursuit:
         for tree in trees:
             for line in _advice(tree):
                 say(line)
-        return _exit_code({tree["status"] for tree in trees})
+        return _exit_code({_outcome(tree) for tree in trees})
 
     async def leave(self, owner: RemoteEngine, work: asyncio.Task[ExitCode]) -> None:
         """A signal came while another process runs the trees: cancel them, or leave them to it."""
@@ -201,6 +201,13 @@ def _advice(tree: Tree) -> Iterator[str]:
             yield from Question.of(task, names[task["id"]]).advice()
 
 
+def _outcome(tree: Tree) -> str:
+    """The tree's status; of a part of it that was asked to run, whether that completed."""
+    ran = {task["status"] for task in tree["tasks"] if task["run"] == tree["run"] and task["executor"] is not None}
+    part = tree["status"] == TaskStatus.PENDING and ran == {TaskStatus.COMPLETED}
+    return TaskStatus.COMPLETED if part else str(tree["status"])
+
+
 def _exit_code(statuses: set[str]) -> ExitCode:
     if TaskStatus.WAITING in statuses:
         return ExitCode.WAITING
@@ -213,11 +220,11 @@ async def flat(engine: Operations, task_id: str) -> Tree:
     return tree
 
 
-async def executed(engine: Operations, task_id: str) -> list[Tree]:
-    """Ask for the execution of a stored tree; how it stood before."""
+async def executed(engine: Operations, task_id: str, *, rerun: bool = False) -> list[Tree]:
+    """Ask for the execution of a stored tree, or of a task of one; how its tasks stood before."""
     before = await flat(engine, task_id)
-    await engine.call("tasks.execute", {"task_id": task_id}, Caller.local())
-    return [before]
+    await engine.call("tasks.execute", {"task_id": task_id, "rerun": rerun}, Caller.local())
+    return [{**before, "status": TaskStatus.IN_PROGRESS.value}]
 
 
 async def resumed(engine: Operations, tree_id: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 
 from attrs import define, field
@@ -118,6 +118,10 @@ class MemoryStorage:
         self._check_open()
         row = self._trees.get(tree_id)
         return None if row is None else row.tree()
+
+    async def existing(self, task_ids: Sequence[str]) -> list[str]:
+        self._check_open()
+        return [task_id for task_id in task_ids if task_id in self._places]
 
     async def children(self, task_id: str) -> list[Task]:
         self._check_open()

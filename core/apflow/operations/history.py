@@ -127,6 +127,8 @@ def _derived(task: Task, plan: Plan, past: Past) -> Json:
 
 async def _plugins(storage: Storage, tree: TaskTree, run: int) -> Mapping[str, str]:
     """Who provided the executors of a run: its first event tells, which is found by halving, for runs only grow."""
+    if not run:
+        return {}  # what a copy carried over ran elsewhere
     low, high = 0, tree.last_event
     while low < high:
         middle = (low + high) // 2

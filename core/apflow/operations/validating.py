@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from attrs import frozen
 from msgspec import Meta
 
+from apflow.journal import taken
 from apflow.operations.catalogue import operation
 from apflow.operations.views import ProblemView, TreeView, problem_view, tree_view
 from apflow.operations.writing import AuthorsTasks, FreshIds, admitted, as_named
 from apflow.tree import Draft
 from apflow.waves import critical_path, waves
-from apflow_hookspecs import Caller
+from apflow_hookspecs import Caller, Problem
 from apflow_hookspecs.errors import TooLarge
 
 if TYPE_CHECKING:
@@ -55,14 +57,21 @@ async def validate(engine: Engine, caller: Caller, params: DraftTree) -> Verdict
     """Check the tasks of a tree as tasks.create does, without storing them, and tell in which order they would run."""
     tasks = admitted(engine, caller, params.tasks)
     draft = await engine.creator.check(tasks, caller=caller, fresh_ids=params.fresh_ids)
-    valid = not draft.problems
+    problems = [*draft.problems, *(() if params.fresh_ids else await _taken(engine, tasks))]
+    valid = not problems
     return {
         "valid": valid,
-        "problems": [problem_view(problem) for problem in draft.problems],
+        "problems": [problem_view(problem) for problem in problems],
         "warnings": [problem_view(warning) for warning in draft.warnings],
         "plan": _plan(draft) if valid else None,
         "tree": tree_view(draft.tree, draft.warnings) if valid and params.tree else None,
     }
+
+
+async def _taken(engine: Engine, tasks: Sequence[Any]) -> tuple[Problem, ...]:
+    """Of the ids that the author gave, those that stored tasks have."""
+    ids = [raw["id"] for raw in tasks if isinstance(raw, Mapping) and isinstance(raw.get("id"), str)]
+    return taken(found).problems if (found := await engine.storage.existing(ids)) else ()
 
 
 def _plan(draft: Draft) -> PlanView:

@@ -43,6 +43,7 @@ class ReadContract:
         assert await storage.events("u") == []
         assert await storage.attempts("u") == []
         assert await storage.resolved("u") == {}
+        assert await storage.existing(["u", "t.2", "nobody", "t"]) == ["t.2", "t"]
 
     async def test_a_task_is_the_same_however_it_is_read(self, storage: Storage) -> None:
         await insert(storage, sample_tree("t", user_id="ada"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, takewhile
 from typing import Any
 
@@ -45,6 +45,12 @@ def task(connection: sqlite3.Connection, task_id: str) -> Task | None:
     """One task."""
     tasks, _ = _load(connection, connection.execute(sql.TASK, (task_id,)).fetchall())
     return tasks[0] if tasks else None
+
+
+def existing(connection: sqlite3.Connection, task_ids: Sequence[str]) -> list[str]:
+    """Those of some ids that stored tasks have."""
+    found = {id for (id,) in connection.execute(sql.TAKEN, (encode(list(task_ids)).decode(),))}
+    return [task_id for task_id in task_ids if task_id in found]
 
 
 def children(connection: sqlite3.Connection, task_id: str) -> list[Task]:

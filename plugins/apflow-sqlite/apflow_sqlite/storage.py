@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -123,6 +123,9 @@ class SqliteStorage:
 
     async def tree(self, tree_id: str) -> TaskTree | None:
         return await self._readers.run(reading.tree, tree_id)
+
+    async def existing(self, task_ids: Sequence[str]) -> list[str]:
+        return await self._readers.run(reading.existing, task_ids)
 
     async def children(self, task_id: str) -> list[Task]:
         return await self._readers.run(reading.children, task_id)

@@ -1,4 +1,4 @@
-"""`apflow tasks create`, `execute`, `cancel` and `delete`."""
+"""`apflow tasks create`, `execute` and `cancel`."""
 
 from __future__ import annotations
 
@@ -65,14 +65,19 @@ def _warn(tree: Json) -> None:
 @click.command("execute")
 @click.argument("task_id", metavar="ID")
 @timeout_option
+@click.option("--rerun", is_flag=True, help="All of the tree once more, also what has completed.")
 @click.option("--no-wait", is_flag=True, help="Hand it to the process that has the storage open, and return.")
 @shared_options
 @click.pass_context
-def execute(ctx: click.Context, task_id: str, *, timeout: float | None, no_wait: bool) -> None:
-    """Run a stored tree, or what is left of it, to its end; exit codes as of `apflow run`."""
+def execute(ctx: click.Context, task_id: str, *, timeout: float | None, rerun: bool, no_wait: bool) -> None:
+    """Run a stored tree, or what is left of it, to its end; exit codes as of `apflow run`.
+
+    What did not complete runs again, with all that depends on it. One task of a tree runs with what it needs and has not
+    completed, and what depends on it and has settled.
+    """
     session: Session = ctx.obj
     if no_wait:
-        tree = session.reach(lambda engine: _handed_over(engine, task_id))
+        tree = session.reach(lambda engine: _handed_over(engine, task_id, rerun=rerun))
         if session.json:
             print_json(tree)
         else:
@@ -80,16 +85,16 @@ def execute(ctx: click.Context, task_id: str, *, timeout: float | None, no_wait:
         return
     from apflow.cli.running import executed, pursuit_of_one  # noqa: PLC0415 - loads what runs trees
 
-    with pursuit_of_one(lambda engine: executed(engine, task_id), json=session.json, within=timeout) as pursuit:
+    with pursuit_of_one(lambda engine: executed(engine, task_id, rerun=rerun), json=session.json, within=timeout) as pursuit:
         ctx.exit(session.follow(pursuit))
 
 
-async def _handed_over(engine: Operations, task_id: str) -> Json:
+async def _handed_over(engine: Operations, task_id: str, *, rerun: bool) -> Json:
     from apflow.remote import RemoteEngine  # noqa: PLC0415 - loads asyncio
 
     if not isinstance(engine, RemoteEngine):
         raise click.UsageError("No other process has the storage open and could run the tree; leave out --no-wait.")
-    return await engine.call("tasks.execute", {"task_id": task_id}, Caller.local())
+    return await engine.call("tasks.execute", {"task_id": task_id, "rerun": rerun}, Caller.local())
 
 
 @click.command("cancel")
@@ -103,16 +108,3 @@ def cancel(session: Session, task_ids: tuple[str, ...]) -> None:
         print_json(covered)
     else:
         print_lines(table(("id", "status", "name"), [(one["id"], one["status"], one["name"]) for one in covered["tasks"]]))
-
-
-@click.command("delete")
-@click.argument("task_id", metavar="ID")
-@shared_options
-@click.pass_obj
-def delete(session: Session, task_id: str) -> None:
-    """Delete a tree that does not run."""
-    deleted = session.call("tasks.delete", task_id=task_id)
-    if session.json:
-        print_json(deleted)
-    else:
-        click.echo(f"deleted: {plural(deleted['deleted'], 'task')}")

@@ -19,6 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 STATUSES = click.Choice([status.value for status in TaskStatus])
 _CHANGES = "apflow.cli.commands.changes"
+_EDITING = "apflow.cli.commands.editing"
 
 _MORE = (
     Command("create", "Store the tasks of a JSON file.", f"{_CHANGES}:create"),
@@ -26,7 +27,10 @@ _MORE = (
     Command("cancel", "Cancel tasks and all that is under them.", f"{_CHANGES}:cancel"),
     Command("answer", "Answer what a task waits for.", "apflow.cli.commands.answering:answer"),
     Command("copy", "Copy a task, for running it again.", "apflow.cli.commands.copying:copy"),
-    Command("delete", "Delete a tree that does not run.", f"{_CHANGES}:delete"),
+    Command("update", "Change a pending task.", f"{_EDITING}:update"),
+    Command("delete", "Delete a tree that does not run, or a pending part of it.", f"{_EDITING}:delete"),
+    Command("archive", "Freeze a settled tree.", f"{_EDITING}:archive"),
+    Command("purge", "Delete trees that settled long ago.", f"{_EDITING}:purge"),
     Command("watch", "Show a tree's events, to the end of its run.", "apflow.cli.commands.watch:watch"),
     Command("history", "Show every attempt of a task.", "apflow.cli.commands.history:history"),
     Command("explain", "Say why a task has not started.", "apflow.cli.commands.explaining:explain"),
