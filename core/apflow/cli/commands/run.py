@@ -27,7 +27,10 @@ def run(
 
     Where another process has the storage open, that one runs them.
 
-    Exit code 0 when the tree completed, 1 when it did not, 2 when the tasks are refused, 130 when interrupted.
+    What tasks ask is asked on the terminal. Where nobody there answers, and nothing else is left, the tree stays as it is.
+
+    Exit code 0 when the tree completed, 1 when it did not, 2 when the tasks are refused, 5 when it stopped at a question that
+    nobody here answers, 130 when interrupted.
     """
     session: Session = ctx.obj
     tasks = read_tasks(file)
