@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+import apflow_sqlite
+from apflow.testing import engine_of
 from apflow.testing.storage_samples import NOON, TOKEN, change, insert, sample_tree
-from apflow_hookspecs import Batch, StorageOptions, TaskQuery
+from apflow_hookspecs import Batch, StorageOptions, TaskQuery, executor
 from apflow_sqlite import open_sqlite
 from apflow_sqlite.writer import Writer
 
@@ -99,3 +101,32 @@ async def test_no_listing_sorts_and_no_task_is_looked_for_without_an_index(stora
         select = next(statement for statement in seen if "LIMIT" in statement)
         plan = [row[3] for row in await line.run(explained, select)]
         assert not [step for step in plan if "TEMP B-TREE" in step or "SCAN tasks" in step], plan
+
+
+async def costs_of_a_stored_tree(tmp_path, size):
+    """Statements that write a copy of a whole tree, archive it, take it out again, and delete it."""
+    tasks = [{"id": "root"}, *({"id": f"t{n}", "parent_id": "root", "executor": "noop"} for n in range(size - 1))]
+
+    @executor("noop")
+    async def noop():
+        return None
+
+    async with engine_of(noop, url=f"sqlite:///{tmp_path}/{size}.db", plugins={"sqlite": apflow_sqlite}) as engine:
+        tree = await engine.creator.create_task_tree_from_array(tasks)
+        await engine.manager.distribute_task_tree(tree)
+        writer = engine.storage._writer
+        return {
+            "copy": len(await statements(writer, engine.creator.create_task_copy("t0", copy_mode="full"))),
+            "archive": len(await statements(writer, engine.editor.archive("root"))),
+            "undo": len(await statements(writer, engine.editor.archive("root", undo=True))),
+            "delete": len(await statements(writer, engine.editor.delete("root"))),
+        }
+
+
+async def test_a_tree_is_copied_with_a_statement_a_task_and_archived_and_deleted_with_a_few(tmp_path):
+    small, large = await costs_of_a_stored_tree(tmp_path, 100), await costs_of_a_stored_tree(tmp_path, 2_000)
+    assert large["copy"] - small["copy"] == 1_900
+    assert {name: large[name] for name in ("archive", "undo", "delete")} == {
+        name: small[name] for name in ("archive", "undo", "delete")
+    }
+    assert max(large["archive"], large["delete"]) < 12
