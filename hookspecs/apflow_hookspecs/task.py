@@ -100,7 +100,7 @@ class Wait:
         @executor("remind")
         async def remind(text: str, seconds: float, context: TaskContext) -> str | Wait:
             if context.wait is None:
-                return Wait.until(datetime.now(UTC) + timedelta(seconds=seconds))
+                return Wait.until(time.time_ns() // 1000 + int(seconds * 1_000_000))
             return text
 
         @executor("approve")
