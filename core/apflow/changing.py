@@ -7,12 +7,9 @@ from typing import Any
 
 from attrs import evolve
 
-from apflow.fields import CHECKS, KNOWN, unknown_field
+from apflow.fields import CHANGEABLE, FIXED, KNOWN, unknown_field
 from apflow_hookspecs import Problem, Task, TaskTree
 from apflow_hookspecs.errors import InvalidParams, InvalidTask
-
-FIXED = {"id", "key", "parent_id", "user_id"}
-CHANGEABLE = tuple(name for name in CHECKS if name not in FIXED)
 
 
 def refuse_unchangeable(task: Task, fields: Mapping[str, Any]) -> None:

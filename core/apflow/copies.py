@@ -13,7 +13,7 @@ from attrs import frozen
 
 from apflow.authored import Authored, authored, placed
 from apflow.copying import AGAIN, CARRIED, Chosen
-from apflow.fields import PUBLIC
+from apflow.fields import CHANGEABLE
 from apflow.plan import Plan
 from apflow.tree import MAX_SHOWN, Draft, build
 from apflow.values import copied
@@ -24,7 +24,6 @@ from apflow_hookspecs.task import MAX_INSTANT
 Overrides = Mapping[str, Mapping[str, Any]]
 """Author's fields of the copy, by the task's key."""
 
-OVERRIDABLE = [name for name in PUBLIC if name not in {"id", "key", "parent_id", "user_id"}]
 CARRIED_STATE = ("status", "result", "error", "progress", "started_at", "completed_at", "attempt")
 WORST_LAST = (TaskStatus.COMPLETED, TaskStatus.SKIPPED, TaskStatus.CANCELLED, TaskStatus.FAILED, TaskStatus.PENDING)
 """A group of a copy stands as the last of these that stands under it."""
@@ -141,8 +140,8 @@ def _misfits(key: str, fields: Any, chosen: Chosen) -> list[Problem]:
         return [Problem("does not run again in this copy, and stays as it is", key, "overrides", fields, code)]
     if not isinstance(fields, Mapping):
         return [Problem("must be an object of fields", key, "overrides", fields, code)]
-    rule = f"cannot be overridden; what can: {', '.join(OVERRIDABLE)}"
-    found = [Problem(rule, key, f"overrides.{name}", value, code) for name, value in fields.items() if name not in OVERRIDABLE]
+    rule = f"cannot be overridden; what can: {', '.join(CHANGEABLE)}"
+    found = [Problem(rule, key, f"overrides.{name}", value, code) for name, value in fields.items() if name not in CHANGEABLE]
     if "executor" in fields and fields["executor"] is None:
         found.append(Problem("what runs again needs one", key, "overrides.executor", None, code))
     return found

@@ -61,13 +61,14 @@ class TreeEditor:
             refuse_archived(tree, "deleted")
             if live is not None or tree.open:
                 raise CannotDelete(f"tree {tree.id!r} is {tree.status}; cancel it first")
-            if task_id == tree.id:
+            deleted = list(tree)
+            if task_id != tree.id:
+                deleted = _part(tree, tree[task_id].n, include_dependents=include_dependents, allow_partial=allow_partial)
+            if tree.root in deleted:
                 self._keeper.outdate(tree.id)
                 await self._keeper.storage.acquire(tree.id, self._keeper.token, self._keeper.owner)
                 self._keeper.transitions.batch.deletes.append((tree.id, self._keeper.token, None))
-                deleted = list(tree)
             else:
-                deleted = _part(tree, tree[task_id].n, include_dependents=include_dependents, allow_partial=allow_partial)
                 await self._take_out(tree, deleted)
             await self._keeper.journal.stored(tree.id)
         log.info("deleted", extra={"tree_id": tree.id, "task_id": task_id, "tasks": len(deleted)})

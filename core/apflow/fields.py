@@ -283,3 +283,7 @@ CHECKS: dict[str, Callable[[Reader, Written, str, Any], None]] = {
 }  # fmt: skip
 KNOWN = frozenset(CHECKS) | frozenset(INITIAL) | DROPPED | IGNORED
 PUBLIC = sorted(CHECKS)
+FIXED = frozenset({"id", "key", "parent_id", "user_id"})
+"""What makes a task that task, and not another."""
+CHANGEABLE = tuple(name for name in PUBLIC if name not in FIXED)
+"""The fields that an update, or a copy, may replace."""

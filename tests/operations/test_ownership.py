@@ -15,11 +15,24 @@ TASK = [
     ("tasks.cancel", {"task_id": "root"}),
     ("tasks.cancel", {"task_ids": ["leaf"]}),
     ("tasks.delete", {"task_id": "root"}),
+    ("tasks.delete", {"task_id": "leaf", "include_dependents": True}),
+    ("tasks.update", {"task_id": "leaf", "name": "another"}),
+    ("tasks.copy", {"task_id": "leaf"}),
+    ("tasks.copy", {"task_id": "leaf", "copy_mode": "custom", "task_ids": ["leaf"], "allow_partial": True}),
+    ("tasks.history", {"task_id": "leaf"}),
+    ("tasks.explain", {"task_id": "leaf"}),
+    ("tasks.execute", {"task_id": "leaf"}),
     ("tasks.running.status", {"task_ids": ["leaf"]}),
 ]
+SETTLED = [
+    ("tasks.answer", {"task_id": "leaf", "answer": True}),
+    ("tasks.archive", {"task_id": "root"}),
+    ("tasks.resume", {"task_id": "root"}),
+]
+"""What its owner could only do to a tree in another state."""
 
 
-@pytest.mark.parametrize(("name", "params"), TASK)
+@pytest.mark.parametrize(("name", "params"), [*TASK, *SETTLED])
 async def test_another_users_task_looks_exactly_like_none(call, stored, name, params):
     with pytest.raises(NotFound) as others:
         await call(name, params, BOB)
@@ -55,6 +68,14 @@ async def test_asking_for_another_users_tasks_is_refused(call, name):
 async def test_a_remote_caller_who_is_nobody_sees_nothing(call, stored, name):
     with pytest.raises(PermissionDenied, match="a caller without a user needs the scope 'admin'"):
         await call(name, {}, Caller(scopes=frozenset({"read"})))
+
+
+async def test_a_user_purges_its_own_trees(call):
+    for name, caller in (("hers", ADA), ("his", BOB)):
+        await call("tasks.execute", {"tasks": [{"id": name, "executor": "echo"}], "wait": 10}, caller)
+    assert await call("tasks.purge", {"older_than": 0}, BOB) == {"trees": 1}
+    assert (await call("tasks.get", {"task_id": "hers"}, ADA))["status"] == "completed"
+    assert await call("tasks.purge", {"older_than": 0}, ADMIN) == {"trees": 1}
 
 
 async def test_an_anonymous_remote_caller_with_all_scopes_sees_everything(call, stored):

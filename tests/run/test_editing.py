@@ -102,6 +102,12 @@ async def test_dependents_are_deleted_with_the_part_that_they_depend_on(engine, 
     assert work.taken() == ["a", "d"]
 
 
+async def test_a_part_on_which_the_root_depends_takes_the_whole_tree_with_it(engine, create):
+    await create([{"id": "root", "executor": "work", "dependencies": ["a"]}, task("a", "work"), task("b", "work")])
+    assert keys(await engine.editor.delete("a", include_dependents=True)) == ["a", "b", "root"]
+    assert (await engine.storage.info())["trees"] == 0
+
+
 async def test_dependents_that_stay_depend_on_it_no_longer(engine, work, create):
     await create(CHAIN)
     await engine.editor.delete("b", allow_partial=True)
