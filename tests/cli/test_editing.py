@@ -66,6 +66,8 @@ def test_an_archived_tree_is_only_copied(stored):
     assert (refused.code, refused.err) == (2, "error: tree 'root' is pending; only a settled tree can be archived\n")
     assert stored("tasks", "execute", "root").code == 0
     assert stored("tasks", "archive", "root").out == "archived: tree root\n"
+    assert ", archived 20" in stored("tasks", "get", "root").out
+    assert stored("tasks", "list", "--json").json["tasks"][0]["tree"]["archived_at"].endswith("Z")
     for arguments in (["delete", "root"], ["execute", "root", "--rerun"], ["update", "a", "--name", "x"]):
         refused = stored("tasks", *arguments)
         assert refused.code == 2

@@ -34,12 +34,13 @@ class WaitView(TypedDict):
 
 
 class TreeState(TypedDict):
-    """How a tree stands, beside its root; the progress only where the whole tree was read."""
+    """How a tree stands, beside its root; the progress only where the whole tree was read, the instant only when archived."""
 
     id: str
     status: str
     progress: NotRequired[float]
     run: int
+    archived_at: NotRequired[str]
 
 
 class TaskView(TypedDict):
@@ -90,6 +91,7 @@ class TreeView(TypedDict):
     status: str
     progress: float
     run: int
+    archived_at: NotRequired[str]
     tasks: list[TaskView]
     warnings: NotRequired[list[str]]
     last_event: NotRequired[int]
@@ -171,12 +173,17 @@ def whole_view(tree: TaskTree, task: Task) -> TaskView:
 
 def tree_record(tree: TaskTree) -> TreeState:
     """How a tree stands, as far as its record alone tells."""
-    return {"id": tree.id, "status": tree.status.value, "run": tree.run}
+    state: TreeState = {"id": tree.id, "status": tree.status.value, "run": tree.run}
+    if (archived_at := rfc3339(tree.archived_at)) is not None:
+        state["archived_at"] = archived_at
+    return state
 
 
 def tree_state(tree: TaskTree) -> TreeState:
     """How a tree stands, of one that has its tasks."""
-    return {"id": tree.id, "status": tree.status.value, "progress": tree.progress, "run": tree.run}
+    state = tree_record(tree)
+    state["progress"] = tree.progress
+    return state
 
 
 def tree_view(tree: TaskTree, warnings: Sequence[Problem] = ()) -> TreeView:
@@ -189,6 +196,8 @@ def tree_view(tree: TaskTree, warnings: Sequence[Problem] = ()) -> TreeView:
         "run": tree.run,
         "tasks": [task_view(task, progress) for task in tree],
     }
+    if (archived_at := rfc3339(tree.archived_at)) is not None:
+        view["archived_at"] = archived_at
     if warnings:
         view["warnings"] = [str(warning) for warning in warnings]
     return view

@@ -116,7 +116,8 @@ def _details(task: Mapping[str, Json]) -> Iterator[str]:
 
 def _plain(name: str, value: Json) -> object:
     if name == "tree":
-        return f"{value['status']}, {value['progress']:.0%}, run {value['run']}"
+        archived = f", archived {moment(value['archived_at'])}" if "archived_at" in value else ""
+        return f"{value['status']}, {value['progress']:.0%}, run {value['run']}{archived}"
     if name == "dependencies":
         return ", ".join(f"{one['key']}{'' if one['required'] else ' (optional)'}" for one in value) or None
     if name == "progress":
