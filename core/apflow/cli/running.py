@@ -149,7 +149,7 @@ class Pursuit:
         finally:
             for task in (showing, asking):
                 task.cancel()
-            await asyncio.wait({showing, asking})
+            await asyncio.gather(showing, asking, return_exceptions=True)
         for task in over:
             task.result()
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def resume(ctx: click.Context, task_id: str | None) -> None:
     """Go on with what an earlier process was asked to run, all of it or one tree, to the end.
 
-    Exit code 0 when all of it completed or there is nothing to go on with, 1 when it did not complete, 5 when some of it stopped
-    at a question that nobody here answers, 130 when interrupted.
+    Exit code 0 when all of it completed or there is nothing to go on with, 1 when it did not complete, 5 when some of it
+    stopped at a question that nobody here answers, 130 when interrupted.
     """
     from apflow.cli.running import Pursuit, flat, plain  # noqa: PLC0415 - loads what runs trees
     from apflow.remote import RemoteEngine  # noqa: PLC0415 - likewise
