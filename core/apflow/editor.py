@@ -77,9 +77,8 @@ class TreeEditor:
     async def _take_out(self, tree: TaskTree, deleted: Sequence[Task]) -> None:
         gone = {task.id for task in deleted}
         rest = evolve(tree, tasks={task.key: _without(task, gone) for task in tree if task.id not in gone})
-        live = await self._keeper.own(rest)
-        self._keeper.transitions.shrunk(live)
-        self._keeper.transitions.batch.deletes.append((tree.id, self._keeper.token, [task.n for task in deleted]))
+        async with self._keeper.writing(None, rest):
+            self._keeper.transitions.batch.deletes.append((tree.id, self._keeper.token, [task.n for task in deleted]))
 
     async def update(
         self,
@@ -105,16 +104,18 @@ class TreeEditor:
 
         Raises:
             NotFound: There is no such task.
-            InvalidTransition: It, or a dependent that belongs to the change, is not pending.
+            InvalidTransition: It, or a dependent that belongs to the change, is not pending, or it would wait in a run for what
+                that was not asked for.
             CannotDelete: The tree is archived.
             InvalidTree: Its dependents are missing.
             ApflowError: The builder or a validator refuses the change.
         """
-        async with self._keeper.held(task_id) as (running, tree):
+        async with self._keeper.held(task_id) as (_, tree):
             refuse_archived(tree, "changed")
             task = tree[task_id]
             refuse_unchangeable(task, fields)
             draft = await self._creator.check_update(tree, task, fields)
+            running = await self._keeper.staying(tree.id)  # whose run may have ended while it was checked
             if fields.keys() != {"name"}:
                 _refuse_begun(task, running)
             changed = changes(task, draft.tree.tasks[task.key])
@@ -124,8 +125,9 @@ class TreeEditor:
                 part += _bound(tree, task, plan, running, include_dependents=include_dependents, allow_partial=allow_partial)
             if not changed:
                 return [task]
-            live = running or await self._keeper.own_at_rest(tree)
-            self._keeper.transitions.updated(live, task.n, changed, dependents=part[1:], plan=plan, actor=actor)
+            async with self._keeper.writing(running, tree) as live:
+                _refuse_stuck(live, task, plan)
+                self._keeper.transitions.updated(live, task.n, changed, dependents=part[1:], plan=plan, actor=actor)
             await self._keeper.journal.stored(tree.id)
         return [live.tasks[n] for n in part]
 
@@ -189,6 +191,14 @@ def _refuse_begun(task: Task, running: LiveTree | None) -> None:
         raise InvalidTransition(f"task {task.key!r} is {task.status}; only its name can be changed then")
     if running is not None and running.state[task.n] not in (states.PENDING, states.READY, states.HELD):
         raise InvalidTransition(f"task {task.key!r} starts or ends at this moment; only its name can be changed then")
+
+
+def _refuse_stuck(live: LiveTree, task: Task, plan: Plan) -> None:
+    """What this run was asked for cannot wait for what it was not asked for."""
+    unasked = [live.tasks[n].key for n in plan.dependencies[task.n] if live.state[n] == states.HELD]
+    if unasked and live.state[task.n] != states.HELD:
+        rule = f"was asked to run, and cannot wait for {unasked[0]!r}, which was not; change it once this run has ended"
+        raise InvalidTransition(f"task {task.key!r} {rule}")
 
 
 def _bound(

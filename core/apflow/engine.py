@@ -87,11 +87,14 @@ class Engine:
             NotFound: There is no such tree.
         """
         tree = await self.manager.tree(tree_id)
-        if after >= tree.last_event and tree.run and tree.status not in (TaskStatus.IN_PROGRESS, TaskStatus.WAITING):
+        over = tree.run and not tree.open
+        if over and after >= tree.last_event:
             return
         async with aclosing(self._keeper.events.watch(tree.id, tree.run, after)) as events:
             async for event in events:
                 yield event
+                if over and event.seq >= tree.last_event:
+                    return  # what was done to it since, after the end of its run
 
     async def linger(self) -> None:
         """Wait until the trees that run have ended or only wait, and the commands that followed them have left."""

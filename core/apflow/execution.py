@@ -56,7 +56,7 @@ def of_task(plan: Plan, tree: TaskTree, n: int) -> Execution:
     running = _with_what_they_need(plan, tasks, chosen)
     pending = [m for m in _working(tasks) if tasks[m].status is TaskStatus.PENDING and m not in running]
     # A dependent that also waits for what nobody asks to run would wait for ever.
-    unasked = {*pending, *plan.above(pending)}
+    unasked = {*pending, *(m for m in plan.above(pending) if m in plan.groups)}
     dependents = find_dependents(plan, chosen).numbers
     after = [m for m in dependents if tasks[m].status.settled and unasked.isdisjoint(plan.dependencies[m])]
     return _execution(plan, tasks, [*running, *after])
@@ -68,21 +68,31 @@ def _working(tasks: list[Task]) -> Iterator[int]:
 
 def _with_what_they_need(plan: Plan, tasks: list[Task], chosen: Iterable[int]) -> set[int]:
     """Tasks, and those that have to run so that they can: what they require and did not complete, what else they wait for."""
-    running, groups = set(chosen), set[tuple[int, bool]]()
+    running, seen = set(chosen), set[tuple[int, bool]]()
     open_tasks = list(running)
     for n in open_tasks:  # which grows
         for other, required in plan.dependencies[n].items():
-            if (other, required) in groups:
-                continue
-            if other in plan.groups:
-                groups.add((other, required))
-            for m in plan.subtree(other) if other in plan.groups else (other,):
+            for m in _awaited(plan, other, required, seen):
                 status = tasks[m].status
                 over = status.settled if not required else status is TaskStatus.COMPLETED
                 if not over and m not in running and tasks[m].executor is not None:
                     running.add(m)
                     open_tasks.append(m)
     return running
+
+
+def _awaited(plan: Plan, n: int, required: bool, seen: set[tuple[int, bool]]) -> Iterator[int]:  # noqa: FBT001 - as plans have it
+    """A task that somebody waits for; of a group all under it that was not `seen` before."""
+    if n not in plan.groups:
+        yield n
+        return
+    ahead = [n]
+    while ahead:
+        m = ahead.pop()
+        if (m, required) not in seen:
+            seen.add((m, required))
+            yield m
+            ahead += plan.children[m]
 
 
 def _execution(plan: Plan, tasks: list[Task], running: Iterable[int]) -> Execution:

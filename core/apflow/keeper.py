@@ -51,10 +51,11 @@ class Keeper:
         self.journal = Journal(
             storage, self.transitions, self.schedule, written=self._written, lost=self._lost, failed=self._failed
         )
-        self.runner = Runner(host, settings, self.transitions, self.journal)
+        self.runner = Runner(host, settings, self.transitions, self.journal, storage)
         self.events = Events(storage, host, self._shown)
+        self._created: WeakValueDictionary[str, TaskTree] = WeakValueDictionary()
+        """Trees that were just created here: they need not be read again to be run."""
         self._plans: WeakKeyDictionary[TaskTree, Plan] = WeakKeyDictionary()
-        """Of trees that were just created here: they need not be read again to be run."""
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._stopping: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -65,6 +66,7 @@ class Keeper:
 
     def created(self, tree: TaskTree, plan: Plan) -> None:
         """A tree was stored, and is not to run yet."""
+        self._created[tree.id] = tree
         self._plans[tree] = plan
 
     def _shown(self, tree_id: str) -> int | None:
@@ -108,18 +110,28 @@ class Keeper:
         live = self.live[tree.id] = LiveTree(tree, plan or Plan.of(tree), self.token, **chosen)
         return live
 
-    async def own_at_rest(self, tree: TaskTree) -> LiveTree:
-        """Make a stored tree a live one for what is written next, and no longer: nothing of it starts. Errors as of `own`."""
+    @asynccontextmanager
+    async def writing(self, running: LiveTree | None, tree: TaskTree) -> AsyncIterator[LiveTree]:
+        """The live tree, to write down what happens to it; one that nobody runs is let go again, and nothing of it starts.
+
+        The caller holds the tree's lock, and waits for nothing in the block. Errors as of `own`.
+        """
+        if running is not None:
+            yield running
+            return
         live = await self.own(tree)
-        self.schedule.add(live)
-        self.schedule.remove(live)
-        self.transitions.ended.append(live)
-        return live
+        self.transitions.take_in(live, now())
+        try:
+            yield live
+        finally:
+            self.schedule.remove(live)
+            self.transitions.leaves(live)
 
     def outdate(self, tree_id: str) -> None:
         """A tree that was created here changes: the objects that its creator holds no longer show it."""
-        for tree in [tree for tree in self._plans if tree.id == tree_id]:
-            del self._plans[tree]
+        tree = self._created.pop(tree_id, None)
+        if tree is not None:
+            self._plans.pop(tree, None)
 
     async def stored_tree(self, tree_id: str) -> TaskTree:
         """A tree as it is stored.
@@ -149,7 +161,15 @@ class Keeper:
         """
         tree_id = await self._tree_of(task_id)
         async with self.lock(tree_id):
+            await self.staying(tree_id)
             yield await self._stands(tree_id)
+
+    async def staying(self, tree_id: str) -> LiveTree | None:
+        """The live tree, for who holds its lock; one that is about to be let go has been by then."""
+        live = self.live.get(tree_id)
+        if live is not None and live.leaving:
+            await asyncio.wait([live.ended])
+        return self.live.get(tree_id)
 
     async def _tree_of(self, task_id: str) -> str:
         if task_id in self.live:

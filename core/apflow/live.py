@@ -55,14 +55,18 @@ class LiveTree(Course):
         """The attempt of each task that is executing, as its runner knows it."""
         self.waiting = {task.n for task in self.tasks if task.status == "waiting"}
         """The tasks that wait for an answer or an instant."""
-        self.over = False
-        """Whether the end of this run was written down."""
+        self.over = not tree.open and (tree.run > 0 or tree.status.settled)
+        """Whether the end of its latest run was written down."""
+        self.leaving = False
+        """Whether it is let go with a commit that is due, or under way: nothing more of it can be written."""
         self.timers: dict[int, asyncio.TimerHandle] = {}
         """What wakes the tasks that wait for an instant."""
         self.results: dict[int, Json] = {}
         """Results that are on their way into the storage."""
         self.prepared: dict[int, bytes] = {}
         """Inputs of current attempts that a hook changed, as JSON."""
+        self.since: dict[int, int] = {}
+        """When the first attempt of this run started, of tasks with policies."""
         self.cancelling: set[int] = set()
         """Claimed tasks whose cancellation was requested."""
         self.ended: asyncio.Future[TaskTree] = asyncio.get_running_loop().create_future()

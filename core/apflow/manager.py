@@ -111,14 +111,12 @@ class TaskManager:
             NotFound: There is no such task.
         """
         async with self._keeper.held(task_id) as (running, tree):
-            live = running
-            if live is None:
-                if all(task.status.settled for task in tree):
-                    plan = Plan.of(tree)
-                    return [numbered(tree)[n] for n in plan.subtree(tree[task_id].n)]
-                live = await self._keeper.own_at_rest(tree)
-            numbers = live.plan.subtree(live.tree[task_id].n)
-            self._keeper.transitions.cancelled(live, numbers, actor)
+            if running is None and all(task.status.settled for task in tree):
+                plan = Plan.of(tree)
+                return [numbered(tree)[n] for n in plan.subtree(tree[task_id].n)]
+            async with self._keeper.writing(running, tree) as live:
+                numbers = live.plan.subtree(live.tree[task_id].n)
+                self._keeper.transitions.cancelled(live, numbers, actor)
         await self._keeper.journal.stored(live.tree.id)
         return [live.tasks[n] for n in numbers]
 
@@ -138,9 +136,9 @@ class TaskManager:
             wait = _question(tree[task_id], running)
             answer = _as_json(answer, tree[task_id])
             refuse_misfits(answer, wait, tree[task_id])
-            live = running or await self._keeper.own_at_rest(tree)
-            self._keeper.disarm(live, n)
-            self._keeper.transitions.answered(live, n, answer, actor)
+            async with self._keeper.writing(running, tree) as live:
+                self._keeper.disarm(live, n)
+                self._keeper.transitions.answered(live, n, answer, actor)
         await self._keeper.journal.stored(live.tree.id)
         return live.tasks[n]
 
@@ -196,14 +194,12 @@ class TaskManager:
             raise InvalidTransition(f"tree {tree_id!r} is {tree.status}; there is nothing to go on with")
         asked = open_trees if tree_id is None else [tree_id]
         for open_id in asked:
-            if open_id not in self._keeper.live:
-                await self._take_up(open_id)
+            await self._take_up(open_id)
         return [live.tree for open_id in asked if (live := self._keeper.live.get(open_id)) is not None]
 
     async def _take_up(self, tree_id: str) -> None:
-        async with self._keeper.lock(tree_id):
-            tree = await self._keeper.stored_tree(tree_id)
-            if tree_id in self._keeper.live or tree.status.settled:
+        async with self._keeper.held(tree_id) as (running, tree):
+            if running is not None or not tree.open:
                 return  # somebody else was faster
             live = await self._keeper.own(tree)
             self._keeper.transitions.take_in(live, now())

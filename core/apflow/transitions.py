@@ -78,6 +78,7 @@ class Transitions:
         """Its execution was asked for: the schedule takes it in. `plugins` tells who provides each executor."""
         at = now()
         live.run += 1
+        live.over = False
         change = self.change(live)
         change.run = live.run
         change.tree.update(status="in_progress", status_at=at, run=live.run, requested_at=at)
@@ -150,12 +151,16 @@ class Transitions:
         self._ends(live, self.schedule.settled(live, n, state), at)
         self._look(live, at)
 
-    def waits(self, live: LiveTree, n: int, wait: Wait) -> None:
-        """in_progress → waiting: the slot is free, and the wait is stored."""
+    def waits(self, live: LiveTree, n: int, wait: Wait, *, error: Mapping[str, Json] | None = None) -> None:
+        """in_progress → waiting: the slot is free, and the wait is stored; with the error of an attempt that is tried again."""
         at = now()
+        if wait.policy is not None:
+            known = live.tasks[n].wait
+            wait = evolve(wait, before=known if known is None or known.policy is None else known.before)
         written = wait.as_json()
-        self._row(live, n, "in_progress", "waiting", at, wait=encode(written))
-        self.event(live, "task_waiting", n, "waiting", at, attempt=live.attempts[n], data={"wait": written})
+        self._row(live, n, "in_progress", "waiting", at, error=None if error is None else encode(error), wait=encode(written))
+        data = {"wait": written} if error is None else {"wait": written, "error": error}
+        self.event(live, "task_waiting", n, "waiting", at, attempt=live.attempts[n], data=data)
         self.schedule.released(live, n)
         self.schedule.waiting(live, n)
         live.waiting.add(n)
@@ -261,16 +266,11 @@ class Transitions:
         event = (tree.last_event, "tree_archived", None, tree.status.value, at, 0, actor, {"undo": True} if undo else None)
         self.batch.changes[tree.id] = Change(tree.token, tree.run, events=[event], tree={"archived_at": tree.archived_at})
 
-    def shrunk(self, live: LiveTree) -> None:
-        """A tree that nobody runs has lost tasks: groups above them, and the tree, may have settled by that."""
-        at = now()
-        self.change(live)
-        self._ends(live, self.schedule.add(live), at)
-        self.schedule.remove(live)
-        status = self._status(live)
-        if live.tree.requested_at is not None and not live.open and status != live.status:
-            self.change(live).tree.update(status=status, status_at=at)
-        self.ended.append(live)
+    def leaves(self, live: LiveTree) -> None:
+        """A tree is let go once the open batch is stored."""
+        if not live.leaving:
+            live.leaving = True
+            self.ended.append(live)
 
     def _ends(self, live: LiveTree, ends: Sequence[End], at: int, waiting: set[int] | frozenset[int] = frozenset()) -> None:
         for n, state, cause in ends:
@@ -302,16 +302,16 @@ class Transitions:
     def _look(self, live: LiveTree, at: int) -> None:
         """Where the tree itself stands, after what happened to its tasks."""
         status = self._status(live)
-        if live.over or (live.open and status == live.status):
+        if status == live.status and (live.open or live.over):
             return
-        if live.tree.requested_at is None and states.HELD in live.state:
+        if not live.run and states.HELD in live.state:
             return  # a part of it was cancelled, and the rest can still be asked to run
         live.status = status
         self.change(live).tree.update(status=status, status_at=at)
-        if not live.open:
+        if not live.open and not live.over:
             live.over = True
             self.event(live, "tree_settled", None, status, at)
-            self.ended.append(live)
+            self.leaves(live)
 
     @staticmethod
     def _status(live: LiveTree) -> str:

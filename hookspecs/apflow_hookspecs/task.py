@@ -117,6 +117,8 @@ class Wait:
         prompt: What is asked.
         schema: JSON Schema that the answer has to fit; it refers to nothing outside itself.
         answer: What was answered.
+        policy: Name of the policy that waits, which the engine notes; None is the executor, or a retry.
+        before: What the executor had come back from when a policy waited, so that it gets to know that all the same.
     """
 
     kind: Literal["input", "until", "retry"]
@@ -124,6 +126,8 @@ class Wait:
     prompt: str | None = None
     schema: Mapping[str, Any] | None = None
     answer: Json = None
+    policy: str | None = None
+    before: Wait | None = None
 
     @classmethod
     def for_input(cls, prompt: str, schema: Mapping[str, Any] | None = None, until: int | datetime | None = None) -> Wait:
@@ -138,12 +142,19 @@ class Wait:
     def as_json(self) -> dict[str, Json]:
         """As it is stored, in the words of a task's field `wait`: `at` is called `until` there."""
         schema = None if self.schema is None else dict(self.schema)
-        return {"kind": self.kind, "until": self.at, "prompt": self.prompt, "schema": schema, "answer": self.answer}
+        stored: dict[str, Json] = {
+            "kind": self.kind, "until": self.at, "prompt": self.prompt, "schema": schema, "answer": self.answer,
+        }  # fmt: skip
+        if self.policy is not None:
+            stored |= {"policy": self.policy, "before": None if self.before is None else self.before.as_json()}
+        return stored
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Wait:
         """What `as_json` made."""
-        return cls(stored["kind"], stored["until"], stored["prompt"], stored["schema"], stored["answer"])
+        told = (stored["kind"], stored["until"], stored["prompt"], stored["schema"], stored["answer"])
+        before = stored.get("before")
+        return cls(*told, stored.get("policy"), None if before is None else cls.from_json(before))
 
 
 @define(eq=False, kw_only=True)
@@ -195,7 +206,7 @@ class Task:
     result: Json = None
     """What its executor returned; None while there is none, and also a result."""
     error: Mapping[str, Any] | None = None
-    """`{code, message, details}` when it failed, was cancelled or skipped."""
+    """`{code, message, details}` when it failed, was cancelled or skipped; of the last attempt while it waits for the next."""
     run: int = 1
     """The execution of the tree, from 1, to which its state belongs: the latest where it was asked to run in that.
 
@@ -263,11 +274,11 @@ class TaskTree:
 
     @property
     def open(self) -> bool:
-        """Whether its execution was requested and has not ended, also when no process goes on with it."""
-        if self.requested_at is None or self.status.settled:
-            return False
-        # One that ended with tasks that nobody had asked to run is pending again.
-        return self.status is not TaskStatus.PENDING or self.status_at <= self.requested_at
+        """Whether its execution was requested and has not ended, also when no process goes on with it.
+
+        One that ended with tasks that nobody had asked to run is pending again.
+        """
+        return self.status in (TaskStatus.IN_PROGRESS, TaskStatus.WAITING)
 
     def __getitem__(self, task_id: str) -> Task:
         """The task with an id; `tasks` has them by key."""

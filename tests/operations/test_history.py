@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from samples import add, boom, echo, group, task
+from samples import Work, add, boom, echo, group, task
 
 from apflow.testing import engine_of
 from apflow_hookspecs import Caller, Policy, Retry, TaskContext, executor, hookimpl
@@ -114,3 +114,34 @@ async def test_of_a_group_what_all_under_it_came_to_is_told():
         (attempt,) = (await engine.call("tasks.history", ["t"], LOCAL))["attempts"]
 
     assert attempt["inputs"] == {"g": done.tasks["t"].result} == {"g": {"h": {"x": 1}, "y": 2}}
+
+
+async def told_inputs(engine, task_id):
+    return [attempt["inputs"] for attempt in (await engine.call("tasks.history", [task_id], LOCAL))["attempts"]]
+
+
+async def test_a_tree_out_of_which_tasks_were_deleted_tells_the_inputs_of_the_others():
+    async with engine_of(echo) as engine:
+        tree = await engine.creator.create_task_tree_from_array(
+            [group("root"), task("gone", "echo"), task("a", "echo", value=1), task("b", "echo", value={"$from": "a"})]
+        )
+        await engine.editor.delete("gone")
+        await engine.manager.distribute_task_tree(tree)
+        assert await told_inputs(engine, "b") == [{"value": 1}]
+
+
+async def test_what_had_not_run_in_an_earlier_run_is_not_in_the_inputs_of_that_one():
+    work = Work({"a"})
+    async with engine_of(work.executor) as engine:
+        tree = await engine.creator.create_task_tree_from_array(
+            [
+                group("root"),
+                task("a", "work"),
+                task("b", "work", dependencies=["a"]),
+                task("c", "work", dependencies=[{"id": "b", "required": False}], value={"$from": "b"}),
+            ]
+        )
+        await engine.manager.distribute_task_tree(tree)
+        work.failing.clear()
+        await engine.manager.distribute_task_tree(tree)
+        assert await told_inputs(engine, "c") == [{"value": None}, {"value": "b"}]

@@ -375,3 +375,26 @@ async def test_purging_costs_one_transaction_for_many_trees(engine, work, create
     assert await engine.editor.purge(2**60) == 30
     assert engine.manager.commits == commits + 1
     assert (await engine.storage.info())["trees"] == 0
+
+
+async def test_a_tree_whose_only_other_tasks_were_cancelled_is_cancelled_when_the_rest_is_deleted(engine, create):
+    await create([group("root"), task("a", "work"), task("b", "work")])
+    await engine.manager.cancel("a")
+    await engine.editor.delete("b")
+    stored = await engine.storage.tree("root")
+    assert (stored.status, stored.root.status) == ("cancelled", "cancelled")
+
+
+async def test_what_was_asked_to_run_cannot_be_made_to_wait_for_what_was_not(place, recorder, work):
+    async with engine_of(work.executor, *recorder.executors(), **place) as engine:
+        await engine.creator.create_task_tree_from_array(
+            [group("root"), task("a", "held"), task("b", "work", dependencies=["a"]), task("c", "work")]
+        )
+        await engine.manager.execute("b")
+        await recorder.at_gate.wait()
+        told = "task 'b' was asked to run, and cannot wait for 'c', which was not; change it once this run has ended"
+        with pytest.raises(InvalidTransition, match=told):
+            await engine.editor.update("b", {"dependencies": ["a", "c"]})
+        await engine.editor.update("c", {"dependencies": ["b"]})
+        recorder.gate.set()
+        assert (await engine.manager.wait("root", 20)).status == "pending"

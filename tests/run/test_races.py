@@ -11,7 +11,7 @@ from samples import group, noop, task
 from apflow.memory.storage import MemoryStorage
 from apflow.testing import engine_of
 from apflow.testing.clock import VirtualClock
-from apflow.testing.faults import Lifeline, lent
+from apflow.testing.faults import Lent, Lifeline, lent
 from apflow_hookspecs import Lost, Retry, TaskContext, Wait, executor, hookimpl
 from apflow_hookspecs.errors import ApflowError
 
@@ -311,3 +311,123 @@ async def test_the_history_tells_what_a_hook_made_of_the_inputs_of_an_attempt_th
 
     attempts = await storage.attempts("root")
     assert [(attempt.outcome, attempt.inputs) for attempt in attempts] == [("recovered", {"region": "eu"})]
+
+
+class Observer:
+    """A plugin that is told of every event."""
+
+    def __init__(self):
+        self.seen = []
+
+    @hookimpl
+    async def apflow_event(self, event):
+        self.seen.append(event)
+
+
+async def test_what_is_cancelled_while_its_end_is_being_stored_has_ended_and_the_engine_goes_on(gated, labour):
+    async with engine_of(labour.executor, plugins={"observer": Observer(), "gated": Lent(gated)}, url="lent:") as engine:
+        await engine.creator.create_task_tree_from_array([task("root", "labour")], execute=True)
+        await labour.began.wait()
+        gated.hold("commit")
+        labour.end.set()
+        await gated.reached.wait()
+        cancelling = asyncio.ensure_future(engine.manager.cancel("root"))
+        await turns()
+        gated.released.set()
+        assert [covered.status for covered in await asyncio.wait_for(cancelling, 30)] == ["completed"]
+        await engine.creator.create_task_tree_from_array([task("root", "labour")], fresh_ids=True)
+        events = await engine.storage.events("root")
+
+    assert events[-1].type == "tree_settled"
+
+
+@asynccontextmanager
+async def change_on_its_way(gated, engine, change):
+    """Something that is asked of a stored tree waits to be stored."""
+    gated.hold("commit")
+    changing = asyncio.ensure_future(change)
+    await gated.reached.wait()
+    yield engine
+    await asyncio.wait_for(changing, 30)
+
+
+async def test_parts_of_a_tree_that_nobody_runs_are_cancelled_side_by_side(gated):
+    observer = Observer()
+    async with engine_of(noop, plugins={"observer": observer, "gated": Lent(gated)}, url="lent:") as engine:
+        await engine.creator.create_task_tree_from_array(
+            [group("root"), task("a", "noop"), task("b", "noop"), task("c", "noop")]
+        )
+        async with change_on_its_way(gated, engine, engine.manager.cancel("a")):
+            other = asyncio.ensure_future(engine.manager.cancel("b"))
+            await turns()
+            gated.released.set()
+            assert [covered.status for covered in await asyncio.wait_for(other, 30)] == ["cancelled"]
+        stored = await engine.storage.tree("root")
+
+    assert {t.key: t.status.value for t in stored} == {"root": "pending", "a": "cancelled", "b": "cancelled", "c": "pending"}
+    assert [event.seq for event in observer.seen] == [1, 2, 3, 4, 5]
+
+
+async def test_what_is_cancelled_while_its_execution_is_being_stored_settles(gated, labour):
+    async with engine_of(labour.executor, noop, max_concurrency=1, **lent(gated)) as engine:
+        await engine.creator.create_task_tree_from_array([{"id": "other", "executor": "labour"}], execute=True)
+        await labour.began.wait()
+        await engine.creator.create_task_tree_from_array([group("root"), task("a", "noop"), task("b", "noop")])
+        async with change_on_its_way(gated, engine, engine.manager.execute("a")):
+            cancelling = asyncio.ensure_future(engine.manager.cancel("a"))
+            await turns()
+            gated.released.set()
+            await cancelling
+        assert (await engine.manager.wait("root", 30)).status == "cancelled"
+        labour.end.set()
+
+
+async def test_a_tree_that_is_resumed_while_an_answer_is_being_stored_goes_on(gated, labour):
+    labour.outcome = Wait.for_input("Go on?")
+    labour.end.set()
+    for engine_number in range(2):
+        async with engine_of(labour.executor, **lent(gated)) as engine:
+            if engine_number == 0:
+                await engine.creator.create_task_tree_from_array([task("root", "labour")], execute=True)
+                async for event in engine.watch("root"):
+                    if event.type == "task_waiting":
+                        break
+                continue
+            labour.outcome = None
+            async with change_on_its_way(gated, engine, engine.manager.answer("root", "yes")):
+                resuming = asyncio.ensure_future(engine.manager.resume("root"))
+                await turns()
+                gated.released.set()
+                assert [tree.id for tree in await resuming] == ["root"]
+            assert (await engine.manager.wait("root", 30)).status == "completed"
+
+
+class Thinking:
+    """A validator that takes as long as it is told to."""
+
+    def __init__(self):
+        self.asked, self.done = asyncio.Event(), asyncio.Event()
+        self.done.set()
+
+    @hookimpl
+    async def apflow_validate_task(self):
+        self.asked.set()
+        await self.done.wait()
+        return []
+
+
+async def test_what_is_changed_while_the_run_of_its_tree_ends_is_changed(labour):
+    thinking, observer = Thinking(), Observer()
+    async with engine_of(labour.executor, plugins={"thinking": thinking, "observer": observer}) as engine:
+        await engine.creator.create_task_tree_from_array([group("root"), task("a", "labour"), task("b", "labour")])
+        await engine.manager.execute("a")
+        await labour.began.wait()
+        thinking.asked.clear()
+        thinking.done.clear()
+        changing = asyncio.ensure_future(engine.editor.update("b", {"priority": 0}))
+        await thinking.asked.wait()
+        labour.end.set()
+        await engine.manager.wait("root", 30)
+        thinking.done.set()
+        assert [changed.priority for changed in await asyncio.wait_for(changing, 30)] == [0]
+        await engine.creator.create_task_tree_from_array([task("root", "labour")], fresh_ids=True)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from samples import Work, group, run, task
 
 from apflow.testing import engine_of
+from apflow.testing.clock import VirtualClock
 from apflow_hookspecs import TaskStatus
 from apflow_hookspecs.errors import AlreadyExecuting, CannotDelete, InvalidTransition, NotFound
 
@@ -308,3 +309,47 @@ async def test_the_tasks_of_a_run_make_its_progress():
     work = Work({"b"})
     done = await run(TREE, work.executor)
     assert done.progress == pytest.approx(3 / 5)
+
+
+async def test_what_is_cancelled_after_a_run_adds_no_second_end_to_it(place):
+    work = Work()
+    async with engine_of(work.executor, **place) as engine:
+        await engine.creator.create_task_tree_from_array([group("root"), *(task(key, "work") for key in "abc")])
+        await again(engine, await engine.tree("root"), "a")
+        for key in "abc":
+            await engine.manager.cancel(key)
+        stored = await engine.storage.tree("root")
+        events = await engine.storage.events("root")
+
+    assert (stored.status, stored.root.status) == ("cancelled", "cancelled")
+    assert [event.status for event in events if event.type == "tree_settled"] == ["pending"]
+
+
+async def test_a_dependent_does_not_wait_for_what_is_under_a_task_that_works():
+    work = Work()
+    tasks = [
+        group("root"),
+        task("a", "work"),
+        task("b", "work"),
+        task("under", "work", "b"),
+        task("c", "work", dependencies="ab"),
+    ]
+    async with engine_of(work.executor) as engine:
+        tree = await engine.creator.create_task_tree_from_array(tasks)
+        await again(engine, tree, "c")
+        assert work.taken() == ["a", "b", "c"]
+        await again(engine, tree, "a")
+
+    assert work.taken() == ["a", "c"]
+
+
+def test_a_part_that_ended_in_the_instant_of_its_request_has_ended():
+    async def parts():
+        work = Work()
+        async with engine_of(work.executor) as engine:
+            tree = await engine.creator.create_task_tree_from_array(TREE)
+            await again(engine, tree, "a")
+            await again(engine, tree, "d")
+        return work.taken()
+
+    assert VirtualClock().run(parts()) == ["a", "d"]

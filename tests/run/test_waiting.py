@@ -7,7 +7,7 @@ import math
 import time
 
 import pytest
-from samples import add, group, task
+from samples import add, group, run, task
 
 from apflow.testing import engine_of
 from apflow.testing.clock import VirtualClock
@@ -225,3 +225,23 @@ def test_an_answer_that_does_not_come_in_time_fails_the_task_and_an_answered_one
     done = VirtualClock().run(scenario())
     assert (done.tasks["late"].status, done.tasks["late"].error["code"]) == ("failed", "timeout")
     assert (done.tasks["early"].status, done.tasks["early"].result) == ("completed", "yes")
+
+
+async def test_a_tree_that_nobody_runs_waits_only_while_nothing_in_it_is_ready(tmp_path):
+    import apflow_sqlite
+
+    place = {"url": f"sqlite:///{tmp_path / 'flow.db'}", "plugins": {"sqlite": apflow_sqlite}}
+    async with engine_of(ask, **place) as engine:
+        await engine.creator.create_task_tree_from_array([group("root"), task("a", "ask"), task("b", "ask")], execute=True)
+        async with asyncio.timeout(20):
+            while (await engine.tree("root")).status != "waiting":
+                await until_waiting(engine)
+    async with engine_of(ask, **place) as engine:
+        await engine.manager.answer("a", 1)
+        assert (await engine.storage.tree("root")).status == "in_progress"
+
+
+async def test_a_question_that_no_answer_could_fit_fails_the_task_at_once():
+    done = await run([group("root"), task("a", "ask", schema={"type": "nonsense"})], ask)
+    assert done.tasks["a"].error["code"] == "bad_result"
+    assert done.tasks["a"].error["message"].startswith("the schema of a wait cannot be used: ")

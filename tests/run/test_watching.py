@@ -90,3 +90,13 @@ async def test_an_error_is_told_with_the_event_that_ends_its_task():
 
     assert ended.status == "failed"
     assert ended.data["error"]["message"] == "ValueError: thin ice"
+
+
+async def test_a_watcher_ends_with_what_was_done_to_a_tree_after_its_run():
+    async with engine_of(noop) as engine:
+        tree = await engine.creator.create_task_tree_from_array([task("root", "noop")])
+        await engine.manager.distribute_task_tree(tree)
+        after = (await engine.tree("root")).last_event
+        await engine.editor.archive("root")
+        async with asyncio.timeout(20):
+            assert [event.type async for event in engine.watch("root", after)] == ["tree_archived"]

@@ -136,10 +136,7 @@ class TreeRow:
     @property
     def open(self) -> bool:
         """Whether an execution was requested that has not settled; one that left tasks pending has settled."""
-        requested, status = self.record["requested_at"], self.record["status"]
-        if requested is None or status in _SETTLED:
-            return False
-        return bool(status != "pending" or self.record["status_at"] <= requested)
+        return self.record["status"] in ("in_progress", "waiting")
 
     def id_of(self, n: int) -> str:
         """The id of a task, also of one that was deleted."""

@@ -9,7 +9,7 @@ from apflow.inputs import gather
 from apflow.operations.access import visible_tree
 from apflow.operations.catalogue import operation
 from apflow.operations.reading import OneTask
-from apflow.plan import Plan
+from apflow.plan import Plan, numbered
 from apflow.values import decode
 from apflow_hookspecs import Attempt, Caller, Json, Storage, Task, TaskFailed, TaskStatus, TaskTree, rfc3339
 from apflow_hookspecs.errors import NotFound
@@ -51,27 +51,27 @@ class Past:
 
     def __init__(self, tree: TaskTree, plan: Plan, attempts: Sequence[Attempt], run: int) -> None:
         self.tree = tree
-        self.tasks = list(tree)
+        self.tasks = numbered(tree)
         self.plan = plan
-        self._attempts = attempts
         self._run = run
+        self._last_attempts = {attempt.task_id: attempt for attempt in attempts if attempt.run <= run}
 
     def completed(self, n: int) -> bool:
         """Whether a task had completed."""
         last = self._last(n)
-        return (last.outcome if isinstance(last, Attempt) else last.status) == TaskStatus.COMPLETED
+        return last is not None and (last.outcome if isinstance(last, Attempt) else last.status) == TaskStatus.COMPLETED
 
     def own(self, n: int) -> Json:
         """What a task that works had come to: its result, else its error."""
         last = self._last(n)
+        if last is None:
+            return None
         return last.result if self.completed(n) else last.error
 
-    def _last(self, n: int) -> Task | Attempt:
+    def _last(self, n: int) -> Task | Attempt | None:
+        """As it stood then; None where it had not started."""
         task = self.tasks[n]
-        if task.run <= self._run:
-            return task
-        earlier = [a for a in self._attempts if a.task_id == task.id and a.run <= self._run]
-        return earlier[-1] if earlier else task
+        return task if task.run <= self._run else self._last_attempts.get(task.id)
 
 
 @operation("tasks.history", scope="read", params=OneTask, result=History, errors=(NotFound,))

@@ -192,13 +192,13 @@ class ListingContract:
             sample_tree("never asked to run"),
             sample_tree("waits", status=TaskStatus.WAITING, **{**requested, "requested_at": NOON + 3}),
             sample_tree("runs", status=TaskStatus.IN_PROGRESS, status_at=NOON + 9, **requested),
-            sample_tree("has not begun", **{**requested, "requested_at": NOON + 2}),
-            sample_tree("left some pending", **requested, status_at=NOON + 2),
+            sample_tree("began", status=TaskStatus.IN_PROGRESS, **{**requested, "requested_at": NOON + 2}),
+            sample_tree("left some pending", **requested, status_at=NOON),
             *(sample_tree(status, status=status, **requested) for status in ("completed", "failed", "cancelled", "skipped")),
         )
-        assert await storage.open_trees() == ["runs", "has not begun", "waits"]
+        assert await storage.open_trees() == ["runs", "began", "waits"]
         await apply(storage, "runs", tree={"status": "completed", "status_at": NOON + 10})
-        assert await storage.open_trees() == ["has not begun", "waits"]
+        assert await storage.open_trees() == ["began", "waits"]
 
 
 class DeletionContract:

@@ -129,11 +129,7 @@ SELECT task, attempt, run, started_at, ended_at, outcome, inputs, result, error 
 WHERE task BETWEEN ? AND ? ORDER BY number
 """
 EVENTS_ARE_IN = "SELECT 1 FROM events WHERE row = (SELECT number << 32 | ? FROM trees WHERE id = ?)"
-# A tree that its run left pending, for some tasks were never asked to run, was changed after the request.
-OPEN_TREES = """
-SELECT id FROM trees
-WHERE requested_at IS NOT NULL AND status < 3 AND (status > 0 OR status_at <= requested_at) ORDER BY requested_at, number
-"""
+OPEN_TREES = "SELECT id FROM trees WHERE status IN (1, 2) ORDER BY requested_at, number"
 
 # The trees are the outer loop, newest first, and the tasks of each one range: no sorting, whatever is asked.
 FIND = f"{_TASK} FROM trees CROSS JOIN tasks WHERE"
