@@ -1,0 +1,1 @@
+"""A policy for apflow that reuses the results of equal tasks."""

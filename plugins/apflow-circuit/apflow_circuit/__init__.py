@@ -1,0 +1,1 @@
+"""A circuit breaker as a policy for apflow."""

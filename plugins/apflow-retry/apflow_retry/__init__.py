@@ -1,0 +1,1 @@
+"""A policy for apflow that makes failed attempts again, and an executor that does so without a host."""
