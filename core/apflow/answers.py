@@ -64,6 +64,15 @@ def misfits(answer: Json, schema: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [("", f"cannot be held to the schema of the wait: {why}")]
 
 
+def unusable(schema: Mapping[str, Any]) -> str | None:
+    """Why nothing can be held to a schema, as the end of a sentence; None where it can."""
+    try:
+        _dialect(dict(schema)).check_schema(dict(schema))
+    except Exception as error:  # noqa: BLE001 - as above
+        return f"cannot be used: {shortened(getattr(error, 'message', str(error)))}"
+    return None
+
+
 def typed(line: str, schema: Mapping[str, Any] | None = None) -> Json:
     """The answer that a line stands for, typed where `schema` was asked for.
 

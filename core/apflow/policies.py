@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
+
+from attrs import evolve
 
 from apflow.calls import bad_input
 from apflow.config import Settings
 from apflow.host import Host
 from apflow.known import missing_policy
 from apflow.structuring import DoesNotFit, structurer
-from apflow_hookspecs import EMPTY, CallNext, Policy, Problem, Task, TaskContext, TaskFailed
+from apflow_hookspecs import EMPTY, CallNext, Policy, Problem, Task, TaskContext, TaskFailed, Wait
 from apflow_hookspecs.errors import ConfigError
 
 
@@ -33,15 +36,24 @@ class Policies:
         """Whether anything may wrap a task; cheap, for it is asked of each attempt."""
         return self._has_defaults or bool(task.policies)
 
-    async def around(self, task: Task, innermost: CallNext, context: TaskContext) -> Any:
+    async def around(
+        self, task: Task, innermost: CallNext, context: TaskContext, overdue: Callable[[], TaskFailed | None]
+    ) -> Any:
         """Call what is innermost through the task's policies.
+
+        Args:
+            task: Whose policies.
+            innermost: Calls the executor.
+            context: Of the attempt.
+            overdue: Asked when something is cancelled: the error by which policies get to know that the attempt's time is over;
+                None where it is cancelled for another reason.
 
         Raises:
             TaskFailed: A policy is missing, or its options do not fit (`bad_input`); else what the chain raises.
         """
         chain = innermost
         for policy, options in reversed(self._chain(task)):
-            chain = partial(policy.around, chain, context, options)
+            chain = partial(_link, policy, options, chain, context, overdue)
         return await chain()
 
     def _chain(self, task: Task) -> list[tuple[Policy, Any]]:
@@ -57,6 +69,26 @@ class Policies:
             except DoesNotFit as error:
                 raise bad_input(f"policies.{name}", error) from None
         return sorted(chain, key=lambda entry: (entry[0].order, entry[0].name))
+
+
+async def _link(
+    policy: Policy, options: Any, inner: CallNext, context: TaskContext, overdue: Callable[[], TaskFailed | None]
+) -> Any:
+    """One policy around what is inside of it; a `Wait` of its own bears its name."""
+    passed = None
+
+    async def call_next() -> Any:
+        nonlocal passed
+        try:
+            passed = await inner()
+        except asyncio.CancelledError:
+            if (error := overdue()) is None:
+                raise
+            raise error from None
+        return passed
+
+    result = await policy.around(call_next, context, options)
+    return evolve(result, policy=policy.name) if isinstance(result, Wait) and result is not passed else result
 
 
 def policy_options(policy: Policy, raw: Any) -> Any:

@@ -14,6 +14,7 @@ from copy import copy
 from functools import partial
 from typing import Any
 
+from apflow.answers import unusable
 from apflow.calls import Call, Calls, bad_input
 from apflow.config import Settings
 from apflow.deadlines import Deadlines
@@ -27,7 +28,7 @@ from apflow.schedule import CANCELLED, FAILED
 from apflow.structuring import DoesNotFit
 from apflow.transitions import Transitions, now
 from apflow.values import BadValue, checked, copied, encode
-from apflow_hookspecs import MAX_INSTANT, Json, Lost, Retry, Task, TaskContext, TaskFailed, Wait
+from apflow_hookspecs import MAX_INSTANT, Json, Lost, Retry, Storage, Task, TaskContext, TaskFailed, Wait
 from apflow_hookspecs.errors import shortened
 
 log = logging.getLogger("apflow.runner")
@@ -42,7 +43,7 @@ STOPPED = {"timeout": "it ran out of time", "cancelled": "it was cancelled"}
 class Attempt:
     """A task that is executing."""
 
-    __slots__ = ("context", "handle", "live", "n", "reason", "reported_at", "timeout", "timer")
+    __slots__ = ("context", "handle", "live", "n", "overdue", "reason", "reported_at", "timeout", "timer")
 
     def __init__(self, live: LiveTree, n: int, timeout: float) -> None:
         self.live = live
@@ -53,6 +54,8 @@ class Attempt:
         """Runs while it is being stopped: its grace."""
         self.reason: str | None = None
         """Why it is being stopped: `timeout`, `cancelled`."""
+        self.overdue = False
+        """Whether its policies were told that its time is over."""
         self.context: TaskContext | None = None
         self.reported_at = 0.0
 
@@ -70,15 +73,19 @@ class Runner:
         settings: Timeouts and bounds.
         transitions: Where each attempt's end is written down.
         journal: Told when something was.
+        storage: Asked for earlier attempts.
     """
 
-    def __init__(self, host: Host, settings: Settings, transitions: Transitions, journal: Journal) -> None:
+    def __init__(
+        self, host: Host, settings: Settings, transitions: Transitions, journal: Journal, storage: Storage
+    ) -> None:
         self.abandoned = 0
         """Attempts that did not end when they were told to; what they do is lost."""
         self._host = host
         self._settings = settings
         self._transitions = transitions
         self._journal = journal
+        self._storage = storage
         self._due = journal.due
         self._calls = Calls(host.executors)
         self._policies = Policies(host, settings)
@@ -99,6 +106,8 @@ class Runner:
         if attempt.reason is not None or attempt.live.running.get(attempt.n) is not attempt:
             return
         attempt.reason = reason
+        if attempt.timer is not None:
+            attempt.timer.cancel()
         self._deadlines.remove(attempt, attempt.timeout)
         stopper = self._loop.create_task(self._cancel(attempt))
         self._stoppers.add(stopper)
@@ -146,7 +155,8 @@ class Runner:
             return
         self.abandoned += 1
         grace = f"it did not end within {self._settings.cancel_grace:g} s and was abandoned"
-        self._fail(attempt, "abandoned" if attempt.reason == "cancelled" else attempt.reason or "abandoned", grace)
+        code = "timeout" if attempt.reason != "cancelled" and (attempt.overdue or attempt.reason == "timeout") else "abandoned"
+        self._fail(attempt, code, grace)
 
     async def _run(self, attempt: Attempt) -> None:
         try:
@@ -193,8 +203,10 @@ class Runner:
 
     def _retry(self, live: LiveTree, n: int, retry: Retry) -> None:
         cause = retry.__cause__
-        self._transitions.kept(live, n, "retried", None if cause is None else describe(cause))
-        self._transitions.waits(live, n, Wait("retry", min(now() + int(retry.after * 1_000_000), MAX_INSTANT)))
+        failure = describe(TaskFailed(str(retry)) if cause is None else cause)
+        error = {**failure, "retry_after": retry.after}
+        self._transitions.kept(live, n, "retried", error)
+        self._transitions.waits(live, n, Wait("retry", min(now() + int(retry.after * 1_000_000), MAX_INSTANT)), error=error)
 
     def _fail(self, attempt: Attempt, code: str, message: str) -> None:
         state = CANCELLED if attempt.cancelled else FAILED
@@ -244,7 +256,9 @@ class Runner:
         if self._host.gates_execution:
             inputs = await self._prepared(attempt, inputs, context)
         if wrapped and context is not None:
-            result = await self._policies.around(task, partial(call.invoke, inputs, context), context)
+            context.inputs, context.since = inputs, await self._since(live, task)
+            innermost = partial(call.invoke, inputs, context)
+            result = await self._policies.around(task, innermost, context, partial(self._overdue, attempt))
         else:
             result = await call.invoke(inputs, context)
         if isinstance(result, Wait):
@@ -252,6 +266,26 @@ class Runner:
         if self._host.changes_results:
             result = await self._host.after_execute(task if context is None else context.task, result)
         return self._checked(result)
+
+    async def _since(self, live: LiveTree, task: Task) -> int:
+        """When the first attempt of this run started, which after a restart the history tells."""
+        since = live.since.get(task.n)
+        if since is None:
+            earlier = await self._storage.attempts(live.tree.id, task.n) if live.attempts[task.n] > 1 else ()
+            starts = [each.started_at for each in earlier if each.run == live.run and each.started_at is not None]
+            since = live.since[task.n] = min(starts, default=task.started_at or 0)
+        return since
+
+    @staticmethod
+    def _overdue(attempt: Attempt) -> TaskFailed | None:
+        """The end of an attempt that ran out of time, as its policies see it. They may answer it; it may still be cancelled."""
+        if attempt.reason != "timeout":
+            return None
+        attempt.reason, attempt.overdue = None, True
+        running = asyncio.current_task()
+        if running is not None and running.cancelling():
+            running.uncancel()
+        return TaskFailed(STOPPED["timeout"], error="timeout")
 
     async def _prepared(self, attempt: Attempt, inputs: dict[str, Any], context: TaskContext | None) -> dict[str, Any]:
         task = attempt.live.tasks[attempt.n] if context is None else context.task
@@ -309,7 +343,9 @@ class Runner:
             rule = "an integer of microseconds since 1970 UTC, up to the year 9999"
             raise TaskFailed(f"the instant of a wait is {rule}, and not {shortened(wait.at)}", error="bad_result")
         prompt, schema = self._checked([wait.prompt, wait.schema and dict(wait.schema)])
-        return Wait(wait.kind, wait.at, prompt, schema)
+        if schema is not None and (fault := unusable(schema)) is not None:
+            raise TaskFailed(f"the schema of a wait {fault}", error="bad_result")
+        return Wait(wait.kind, wait.at, prompt, schema, policy=wait.policy)
 
     def _encoded(self, result: Json) -> bytes:
         encoded = encode(result)

@@ -61,6 +61,8 @@ class TaskContext:
     task: Task
     attempt: int = 1
     """Planned try of this run, from 1."""
+    inputs: Mapping[str, Json] = EMPTY
+    """What the executor is called with, before it is structured: references resolved, changed by hooks, secrets by name."""
     params: Any = EMPTY
     """The task's `params`, structured into the executor's `Params` where it has such a class."""
     results: Mapping[str, Json] = EMPTY
@@ -68,19 +70,28 @@ class TaskContext:
     origin: Literal["local", "remote"] = "local"
     """Who created the tree."""
     user_id: str | None = None
+    since: int = 0
+    """Instant at which the first attempt of this run started; for policies."""
     idempotency_key: str = ""
     """The same for every attempt and recovery of one run of the task: for services that do a thing once per key."""
     reporter: Callable[[float, str | None], None] | None = field(default=None, repr=False)
 
     @property
     def wait(self) -> Wait | None:
-        """The wait from which the task comes back; None in the first call of an attempt."""
-        return self.task.wait
+        """The executor's wait from which the task comes back; None in the first call of an attempt."""
+        wait = self.task.wait
+        return wait if wait is None or wait.policy is None else wait.before
+
+    @property
+    def policy_wait(self) -> Wait | None:
+        """The wait of a policy from which the task comes back; it bears the policy's name."""
+        wait = self.task.wait
+        return None if wait is None or wait.policy is None else wait
 
     @property
     def answer(self) -> Json:
-        """What was answered to the wait from which the task comes back."""
-        return None if self.task.wait is None else self.task.wait.answer
+        """What was answered to the executor's wait from which the task comes back."""
+        return None if self.wait is None else self.wait.answer
 
     def report(self, progress: float, message: str | None = None) -> None:
         """Tell how far the attempt is, 0 to 1; shown to those who watch, stored at most once a second.
@@ -269,7 +280,9 @@ class Policy:
             yield Policy("patient", around, options=Options, order=200)
 
     A task then says `"policies": {"patient": {"attempts": 5}}`. `around` may refuse, shorten, observe or replace the attempt,
-    or end it with a decision that the engine carries out: raise `Retry` or `Lost`, or return a `Wait`.
+    or end it with a decision that the engine carries out: raise `Retry` or `Lost`, or return a `Wait`, after which the task
+    enters the whole chain once more. An attempt whose time is over comes out of `call_next` as `TaskFailed` with the code
+    `timeout`; the policies have some seconds to answer it.
 
     Args:
         name: The key in a task's `policies`.
