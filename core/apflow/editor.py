@@ -220,8 +220,12 @@ def _part(tree: TaskTree, n: int, *, include_dependents: bool, allow_partial: bo
     """The tasks to delete."""
     tasks, plan = numbered(tree), Plan.of(tree)
     chosen = dict.fromkeys(plan.subtree(n))
-    while (dependents := find_dependents(plan, chosen)).numbers and include_dependents:
-        chosen |= dict.fromkeys(m for dependent in dependents.numbers for m in plan.subtree(dependent))
+    added = [*chosen] if include_dependents else []
+    while added:
+        dependents = find_dependents(plan, added)
+        added = [m for dependent in dependents.numbers if dependent not in chosen for m in plan.subtree(dependent)]
+        chosen |= dict.fromkeys(added)
+    dependents = find_dependents(plan, chosen)
     if dependents.numbers and not allow_partial:
         raise missing_dependents(tasks, dependents)
     part = [tasks[m] for m in sorted(chosen)]

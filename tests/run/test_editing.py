@@ -102,6 +102,17 @@ async def test_dependents_are_deleted_with_the_part_that_they_depend_on(engine, 
     assert work.taken() == ["a", "d"]
 
 
+async def test_what_depends_on_something_under_a_dependent_is_deleted_with_it(engine, create):
+    chain = [
+        each
+        for n in range(1, 300)
+        for each in (task(f"d{n}", "work", dependencies=[f"u{n - 1}"] if n > 1 else []), task(f"u{n}", "work", f"d{n}"))
+    ]
+    await create([group("root"), task("other", "work"), *chain])
+    assert len(await engine.editor.delete("d1", include_dependents=True)) == len(chain)
+    assert list((await engine.storage.tree("root")).tasks) == ["root", "other"]
+
+
 async def test_a_part_on_which_the_root_depends_takes_the_whole_tree_with_it(engine, create):
     await create([{"id": "root", "executor": "work", "dependencies": ["a"]}, task("a", "work"), task("b", "work")])
     assert keys(await engine.editor.delete("a", include_dependents=True)) == ["a", "b", "root"]
