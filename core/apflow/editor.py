@@ -18,7 +18,7 @@ from apflow.keeper import Keeper
 from apflow.live import LiveTree
 from apflow.manager import refuse_archived
 from apflow.plan import Plan, numbered
-from apflow_hookspecs import SETTLED, Problem, Task, TaskQuery, TaskStatus, TaskTree
+from apflow_hookspecs import SETTLED, Page, Problem, Task, TaskQuery, TaskStatus, TaskTree
 from apflow_hookspecs.errors import CannotDelete, InvalidDependency, InvalidTransition, InvalidTree
 
 log = logging.getLogger("apflow.editor")
@@ -168,22 +168,26 @@ class TreeEditor:
         found = 0
         while True:
             page = await self._keeper.storage.find(query)
-            trees = [tree for tree in page.trees.values() if tree.archived_at is None]
-            found += len(trees)
-            if trees and not dry_run:
-                await self._delete(trees)
+            trees = _not_archived(page)
+            found += len(trees) if dry_run or not trees else await self._delete(trees, query)
             if page.cursor is None:
                 return found
             query = evolve(query, cursor=page.cursor)
 
-    async def _delete(self, trees: Sequence[TaskTree]) -> None:
+    async def _delete(self, trees: Mapping[str, TaskTree], query: TaskQuery) -> int:
         async with AsyncExitStack() as locks:
-            for tree in trees:
-                await locks.enter_async_context(self._keeper.lock(tree.id))
-            settled = [tree for tree in trees if tree.id not in self._keeper.live]
+            for tree_id in trees:
+                await locks.enter_async_context(self._keeper.lock(tree_id))
+            still = _not_archived(await self._keeper.storage.find(query))  # what held a lock may have changed its tree
+            settled = [tree for id, tree in still.items() if id in trees and id not in self._keeper.live]
             self._keeper.transitions.batch.deletes += [(tree.id, tree.token, None) for tree in settled]
             await self._keeper.journal.stored("")
         log.info("purged", extra={"trees": [tree.id for tree in settled]})
+        return len(settled)
+
+
+def _not_archived(page: Page) -> dict[str, TaskTree]:
+    return {id: tree for id, tree in page.trees.items() if tree.archived_at is None}
 
 
 def _refuse_begun(task: Task, running: LiveTree | None) -> None:

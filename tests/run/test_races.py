@@ -431,3 +431,15 @@ async def test_what_is_changed_while_the_run_of_its_tree_ends_is_changed(labour)
         thinking.done.set()
         assert [changed.priority for changed in await asyncio.wait_for(changing, 30)] == [0]
         await engine.creator.create_task_tree_from_array([task("root", "labour")], fresh_ids=True)
+
+
+async def test_a_tree_that_is_being_archived_is_not_purged(gated):
+    async with engine_of(noop, **lent(gated)) as engine:
+        tree = await engine.creator.create_task_tree_from_array([task("root", "noop")])
+        done = await engine.manager.distribute_task_tree(tree)
+        async with change_on_its_way(gated, engine, engine.editor.archive("root")):
+            purging = asyncio.ensure_future(engine.editor.purge(done.root.updated_at + 1_000_000_000))
+            await turns()
+            gated.released.set()
+            assert await asyncio.wait_for(purging, 30) == 0
+        assert await engine.storage.tree("root") is not None
