@@ -20,7 +20,7 @@ from apflow.runner import Runner
 from apflow.schedule import Schedule
 from apflow.showing import show
 from apflow.transitions import Transitions, now
-from apflow_hookspecs import Storage, TaskTree
+from apflow_hookspecs import Change, Storage, TaskTree
 from apflow_hookspecs.errors import NotFound
 
 log = logging.getLogger("apflow.keeper")
@@ -261,12 +261,7 @@ class Keeper:
         for tree_id, change in written.batch.changes.items():
             live = self.live.get(tree_id)
             if live is not None:
-                show(live, change)
-                for move in change.moves:
-                    if move[2] == "waiting":
-                        self.arm(live, move[0])
-                for n in live.cancelling & live.running.keys():
-                    self.runner.stop(live.running[n], "cancelled")
+                self._show(live, change)
             self.events.stored(tree_id, change, live.tasks if live is not None else ())
         for live, n in written.starts:
             if n in live.cancelling or self._closing:
@@ -275,6 +270,17 @@ class Keeper:
                 self.runner.start(live, n)
         for live in written.ended:
             self.forget(live)
+        for tree_id, _, numbers in written.batch.deletes:
+            if numbers is None:
+                self.events.lost(tree_id, NotFound(f"tree {tree_id!r} was deleted"))
+
+    def _show(self, live: LiveTree, change: Change) -> None:
+        show(live, change)
+        for move in change.moves:
+            if move[2] == "waiting":
+                self.arm(live, move[0])
+        for n in live.cancelling & live.running.keys():
+            self.runner.stop(live.running[n], "cancelled")
 
     def _lost(self, tree_id: str, error: Exception) -> None:
         """A tree could not be written: nothing more of it starts, and those who wait for it are told."""

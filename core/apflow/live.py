@@ -11,7 +11,7 @@ from apflow.schedule import COMPLETED, Course
 from apflow_hookspecs import Json, Task, TaskStatus, TaskTree
 
 
-def left_out(tasks: Sequence[Task], run: int) -> set[int]:
+def unasked(tasks: Sequence[Task], run: int) -> set[int]:
     """Numbers of the tasks that work and that nothing asked to run in a run: they are pending, and of another one."""
     return {n for n, t in enumerate(tasks) if t.run != run and t.status is TaskStatus.PENDING and t.executor is not None}
 
@@ -40,7 +40,7 @@ class LiveTree(Course):
     ) -> None:
         self.tree = tree
         self.tasks = numbered(tree)
-        self.held = left_out(self.tasks, tree.run) if held is None else held
+        self.held = unasked(self.tasks, tree.run) if held is None else held
         self.again = again
         super().__init__(plan, self.tasks, held=self.held, again=again)
         self.token = token

@@ -109,11 +109,13 @@ class TaskManager:
 
         Raises:
             NotFound: There is no such task.
+            CannotDelete: The tree is archived, and not all of it has settled.
         """
         async with self._keeper.held(task_id) as (running, tree):
             if running is None and all(task.status.settled for task in tree):
                 plan = Plan.of(tree)
                 return [numbered(tree)[n] for n in plan.subtree(tree[task_id].n)]
+            refuse_archived(tree, "cancelled")
             async with self._keeper.writing(running, tree) as live:
                 numbers = live.plan.subtree(live.tree[task_id].n)
                 self._keeper.transitions.cancelled(live, numbers, actor)

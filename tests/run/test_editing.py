@@ -378,6 +378,31 @@ def test_trees_that_settled_long_ago_are_purged():
     assert clock.run(scenario()) == (1, 1, ["kept", "renamed", "pending", "new"])
 
 
+async def test_who_watches_a_tree_is_told_that_it_was_deleted(engine, create):
+    await create(CHAIN)
+
+    begun = asyncio.Event()
+
+    async def watch():
+        async for _ in engine.watch("root"):
+            begun.set()
+
+    watching = asyncio.ensure_future(watch())
+    await begun.wait()
+    await engine.editor.delete("root")
+    with pytest.raises(NotFound, match="tree 'root' was deleted"):
+        await asyncio.wait_for(watching, 20)
+
+
+async def test_what_is_left_of_an_archived_tree_is_not_cancelled(engine, work, create):
+    work.failing.add("a")
+    await create(CHAIN)
+    await done(engine, "a")
+    await engine.editor.archive("root")
+    with pytest.raises(CannotDelete, match="tree 'root' is archived and cannot be cancelled"):
+        await engine.manager.cancel("d")
+
+
 async def test_purging_costs_one_transaction_for_many_trees(engine, work, create):
     for n in range(30):
         tree = await create([{"id": f"t{n}", "executor": "work"}])
