@@ -147,14 +147,19 @@ async def test_a_function_is_given_its_context_or_none():
     assert await RetryExecutor(look).execute({"key": "a"}, TaskContext(task=task)) == ("a", "t")
 
 
-async def test_a_class_that_takes_a_context_gets_it():
-    class Looks:
-        id = "looks"
+async def test_a_class_that_takes_a_context_gets_it_and_each_time_the_inputs_as_they_were():
+    class Takes:
+        id = "takes"
+        calls = 0
 
         def execute(self, inputs, context):
-            return context
+            self.calls += 1
+            taken = inputs.pop("a")
+            if self.calls == 1:
+                raise DOWN
+            return taken, context
 
-    assert await RetryExecutor(Looks()).execute({}, "context") == "context"
+    assert await RetryExecutor(Takes(), delay=0).execute({"a": 1}, "context") == (1, "context")
 
 
 async def test_cancelling_ends_it_also_between_two_tries():
