@@ -10,6 +10,9 @@ from apflow.cli.summary import summary
 from apflow_hookspecs import Event
 
 AT = 1_900_000_000_000_000
+DAY = 86_400_000_000
+NO_ROUTE = {"code": "failed", "message": "no\nroute", "details": None, "retry_after": 5.0}
+TOO_SLOW = {"code": "timeout", "message": "too slow", "details": None, "retry_after": 86_400.0}
 
 
 def event(name, status="in_progress", task_id="a", *, seconds=0, attempt=1, **data):
@@ -49,8 +52,20 @@ def utc(monkeypatch):
         (event("task_settled", "failed", error={"code": "failed", "message": "no\x1b[2J"}), r"failed: no\x1b[2J"),
         (event("task_settled", "failed", error={"code": "timeout", "message": "no"}), "failed: no (timeout)"),
         (event("task_waiting", "waiting", wait={"kind": "input", "prompt": "Sure?"}), "waits for an answer: Sure?"),
-        (event("task_waiting", "waiting", wait={"kind": "retry", "until": None}), "failed, and is tried again"),
-        (event("task_waiting", "waiting", wait={"kind": "until", "until": AT}), "waits until 2030-03-17 17:46:40"),
+        (event("task_waiting", "waiting", wait={"kind": "retry", "until": None}), "failed (attempt 1); tried again"),
+        (
+            event("task_waiting", "waiting", wait={"kind": "retry", "until": AT + 5_000_000}, error=NO_ROUTE),
+            "failed: no\\nroute (attempt 1); tried again at 17:46:45",
+        ),
+        (
+            event("task_waiting", "waiting", attempt=2, wait={"kind": "retry", "until": AT + DAY}, error=TOO_SLOW),
+            "failed: too slow (timeout, attempt 2); tried again at 2030-03-18 17:46:40",
+        ),
+        (event("task_waiting", "waiting", wait={"kind": "until", "until": AT}), "waits until 17:46:40"),
+        (
+            event("task_waiting", "waiting", wait={"kind": "until", "until": AT, "policy": "li\x1bmit"}),
+            r"waits for policy li\x1bmit until 17:46:40",
+        ),
         (
             event("task_waiting", "waiting", wait={"kind": "until", "until": "2031-01-01T00:00:00Z"}),
             "waits until 2031-01-01 00:00:00",
@@ -94,6 +109,19 @@ def test_the_summary_counts_times_and_gives_the_reason_of_what_did_not_complete(
         "failed: 4 tasks, 1 pending, 1 completed, 1 failed, 1 skipped in 2.50 s (tree t)",
         "  a failed: too slow (timeout)",
         "  b skipped: 'a' failed",
+    ]
+
+
+def test_the_summary_of_a_tree_that_waits_says_for_what_and_when(utc):
+    until = "2031-01-01T00:00:00.000000Z"
+    retry, limit = {"kind": "retry", "until": until, "policy": None}, {"kind": "until", "until": until, "policy": "limit"}
+    waiting = [
+        task("a", status="waiting", wait=retry, error=TOO_SLOW, attempt=2),
+        task("b", status="waiting", wait=limit, attempt=1),
+    ]
+    assert list(summary(tree(*waiting, status="waiting")))[1:] == [
+        "  a failed: too slow (timeout, attempt 2); tried again at 2031-01-01 00:00:00",
+        "  b waits for policy limit until 2031-01-01 00:00:00",
     ]
 
 
@@ -148,8 +176,8 @@ def test_a_second_start_begins_the_time_and_progress_anew():
     live = LiveTree(tree(task("a")))
     live.show(event("task_started"))
     live.show(event("task_progress", progress=0.9, message="almost"))
-    live.show(event("task_waiting", "waiting", wait={"kind": "retry"}))
-    assert "tried again" in drawn(live)[1]
+    live.show(event("task_waiting", "waiting", wait={"kind": "retry"}, error=NO_ROUTE))
+    assert r"failed: no\nroute (attempt 1); tried again" in drawn(live)[1]
     live.show(event("task_started", attempt=2))
     line = drawn(live)[1]
     assert "90%" not in line

@@ -10,7 +10,19 @@ from apflow.memory.storage import MemoryStorage
 from apflow.operations.explaining import ExplanationView, sentence
 from apflow.testing import engine_of
 from apflow.testing.faults import lent
-from apflow_hookspecs import MAX_INSTANT, Caller, Dependency, Retry, Task, TaskContext, TaskStatus, TaskTree, Wait, executor
+from apflow_hookspecs import (
+    MAX_INSTANT,
+    Caller,
+    Dependency,
+    Policy,
+    Retry,
+    Task,
+    TaskContext,
+    TaskStatus,
+    TaskTree,
+    Wait,
+    executor,
+)
 from apflow_hookspecs.errors import NotFound
 
 from .conftest import ADA, BOB
@@ -30,7 +42,11 @@ async def late():
 
 @executor("flaky")
 async def flaky():
-    raise Retry(after=3600)
+    raise Retry(after=3600) from ConnectionError("no route")
+
+
+async def hold(call_next, context, options):
+    return Wait.until(MAX_INSTANT)
 
 
 async def explained(engine, task_id, caller=Caller.local()):  # noqa: B008 - it is frozen
@@ -168,7 +184,17 @@ async def test_a_task_that_waits_says_for_what(waits, kind, said):
 async def test_a_task_that_failed_and_is_tried_again_says_when():
     async with waiting(task("a", "flaky")) as engine:
         found = await explained(engine, "a")
-        assert found["message"] == f"task 'a' failed in attempt 1, and is tried again after {found['wait']['until']}"
+        assert found["message"] == (
+            f"task 'a' waits for its next attempt at {found['wait']['until']}; attempt 1 failed: ConnectionError: no route"
+        )
+        assert (found["wait"]["kind"], found["wait"]["policy"]) == ("retry", None)
+
+
+async def test_a_task_that_a_policy_holds_back_says_which_and_until_when():
+    async with waiting(task("a", "noop", policies={"limit": {}}), policies=[Policy("limit", hold)]) as engine:
+        found = await explained(engine, "a")
+        assert found["message"] == f"task 'a' is held back: policy 'limit' lets it go on at {LAST}"
+        assert (found["wait"]["kind"], found["wait"]["policy"]) == ("until", "limit")
 
 
 async def test_a_tree_that_no_process_runs_says_how_it_goes_on():

@@ -51,7 +51,7 @@ async def test_every_attempt_is_told_oldest_first():
         try:
             return await call_next()
         except ConnectionError as error:
-            raise Retry(0) from error
+            raise Retry(context.attempt / 100) from error
 
     async with engine_of(flaky, policies=[Policy("patient", around)]) as engine:
         tree = await engine.creator.create_task_tree_from_array([task("root", "flaky", policies={"patient": {}})])
@@ -63,6 +63,7 @@ async def test_every_attempt_is_told_oldest_first():
         (2, "retried", "ConnectionError: try 2", None),
         (3, "completed", None, "there"),
     ]
+    assert [a["error"]["retry_after"] for a in attempts[:2]] == [0.01, 0.02]
 
 
 async def test_what_never_started_has_no_attempts():

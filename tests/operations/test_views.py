@@ -60,7 +60,16 @@ def test_dependencies_and_a_wait_are_objects():
         {"task_id": "id-1", "key": "fetch", "required": True},
         {"task_id": "id-2", "key": "extra", "required": False},
     ]
-    assert view["wait"] == {"kind": "input", "until": TEXT, "prompt": "Go on?", "schema": {"type": "boolean"}, "answer": None}
+    asked = {"kind": "input", "until": TEXT, "prompt": "Go on?", "schema": {"type": "boolean"}, "answer": None}
+    assert view["wait"] == {**asked, "policy": None}
+
+
+def test_the_wait_of_an_event_looks_as_that_of_a_task():
+    answered = Wait.for_input("Go on?", None, MOMENT)
+    wait = Wait("until", MOMENT, policy="limit", before=answered)
+    event = Event(1, "t", 1, "a", "task_waiting", "waiting", MOMENT, data={"wait": wait.as_json()})
+    assert views.event_view(event)["data"] == {"wait": views.wait_view(wait)}
+    assert views.wait_view(wait)["policy"] == "limit"
 
 
 def test_a_tree_has_its_tasks_in_the_order_of_creation():

@@ -107,7 +107,7 @@ def told(event: Event) -> str:
         case "task_progress":
             return f"{data.get('progress', 0):.0%} {escaped(data.get('message') or '')}".rstrip()
         case "task_waiting":
-            return waits(data.get("wait") or {})
+            return waits(data.get("wait") or {}, data.get("error"), event.attempt, seen=event.at)
         case "task_settled" | "tree_settled":
             return ended(event.status, data.get("error"))
         case _:
@@ -127,30 +127,46 @@ _PLAIN = {
 }
 
 
-def waits(wait: Mapping[str, Json]) -> str:
-    """What a task waits for; takes the JSON form of a wait."""
+def waits(
+    wait: Mapping[str, Json], error: Mapping[str, Json] | None = None, attempt: int = 0, *, seen: int | None = None
+) -> str:
+    """What a task waits for: `failed: no route to host (attempt 1); tried again at 12:00:05`.
+
+    Args:
+        wait: In its JSON form.
+        error: Of the attempt after which it waits for the next.
+        attempt: The number of that.
+        seen: Instant at which this is read; of what comes on the same day, the time of day will do.
+    """
+    until = moment(wait.get("until")).removeprefix(f"{moment(seen)[:10]} ")
     match wait.get("kind"):
         case "input":
             return asks(wait)
         case "retry":
-            return "failed, and is tried again"
+            return f"{ended(TaskStatus.FAILED, error, attempt)}; tried again{f' at {until}' if until else ''}"
         case _:
-            return f"waits until {moment(wait.get('until'))}"
+            policy = wait.get("policy")
+            return f"waits until {until}" if policy is None else f"waits for policy {escaped(policy)} until {until}"
 
 
-def ended(status: str, error: Mapping[str, Json] | None) -> str:
+def ended(status: str, error: Mapping[str, Json] | None, attempt: int = 0) -> str:
     """A status, and the error that goes with it: `failed: no route to host (timeout)`."""
     code = error.get("code") if error else None
-    if not error or code == "cancelled":
-        return escaped(status)
-    reason = "" if code in _PLAIN_CODES else f" ({escaped(code)})"
-    return f"{escaped(status)}: {escaped(error.get('message') or '')}{reason}"
+    said = escaped(status)
+    if error and code != "cancelled":
+        said = f"{said}: {escaped(error.get('message') or '')}"
+    notes = [] if code in _PLAIN_CODES else [escaped(code)]
+    if attempt:
+        notes.append(f"attempt {attempt}")
+    return f"{said} ({', '.join(notes)})" if notes else said
 
 
-_PLAIN_CODES = {"failed", "dependency_failed", None}
+_PLAIN_CODES = {"failed", "dependency_failed", "cancelled", None}
 """What a message says without its code."""
 
 
 def standing(task: Mapping[str, Json]) -> str:
     """How a task stands: what it waits for, or its status with its error."""
-    return waits(task["wait"]) if task["status"] == TaskStatus.WAITING else ended(task["status"], task["error"])
+    if task["status"] == TaskStatus.WAITING:
+        return waits(task["wait"], task["error"], task["attempt"])
+    return ended(task["status"], task["error"])

@@ -13,7 +13,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from apflow.cli.following import ended, labels, waits
+from apflow.cli.following import ended, labels, told
 from apflow.cli.tables import nested, outline
 from apflow.cli.text import duration, escaped
 from apflow_hookspecs import SETTLED, Event, Json, TaskStatus
@@ -107,7 +107,7 @@ class LiveTree:
             case "task_progress":
                 node.progress, node.said = data.get("progress", node.progress), escaped(data.get("message") or "", 60)
             case "task_waiting":
-                node.said = waits(data.get("wait") or {})
+                node.said = told(event)
             case "task_settled":
                 node.ended = monotonic()
                 node.said = "" if node.status == TaskStatus.COMPLETED else ended(event.status, data.get("error"))

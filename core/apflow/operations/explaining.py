@@ -101,9 +101,10 @@ def _waiting(found: Explanation) -> str:
         return "waits"
     at = rfc3339(wait.at)
     if wait.kind == "until":
-        return f"waits until {at}"
+        return f"waits until {at}" if wait.policy is None else f"is held back: policy {wait.policy!r} lets it go on at {at}"
     if wait.kind == "retry":
-        return f"failed in attempt {task.attempt}, and is tried again after {at}"
+        failure = "" if task.error is None else f": {task.error['message']}"
+        return f"waits for its next attempt at {at}; attempt {task.attempt} failed{failure}"
     until = "" if at is None else f", until {at}"
     return f"waits for an answer to {shortened(wait.prompt)}{until}; `apflow tasks answer {task.id}` gives it"
 

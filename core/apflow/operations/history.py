@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 class AttemptView(TypedDict):
-    """One attempt. `inputs` are those that it ran with, secrets unresolved; `plugin` is who provided the executor."""
+    """One attempt. `inputs` are those that it ran with, secrets unresolved; `plugin` is who provided the executor.
+
+    The `error` of one that was tried again has the seconds between as `retry_after`.
+    """
 
     run: int
     attempt: int

@@ -24,13 +24,14 @@ class DependencyView(TypedDict):
 
 
 class WaitView(TypedDict):
-    """For what a waiting task waits."""
+    """For what a waiting task waits; `policy` is the one that holds it back, null where it is the executor or a retry."""
 
     kind: Literal["input", "until", "retry"]
     until: str | None
     prompt: str | None
     schema: dict[str, Any] | None
     answer: Json
+    policy: str | None
 
 
 class TreeState(TypedDict):
@@ -240,7 +241,7 @@ def event_view(event: Event) -> EventView:
 def _event_data(event: Event) -> dict[str, Json] | None:
     data = _object(event.data)
     if data is not None and isinstance(wait := data.get("wait"), Mapping):
-        return {**data, "wait": {**wait, "until": rfc3339(wait["until"])}}
+        return {**data, "wait": wait_view(Wait.from_json(wait))}
     return data
 
 
@@ -252,6 +253,7 @@ def wait_view(wait: Wait) -> WaitView:
         "prompt": wait.prompt,
         "schema": _object(wait.schema),
         "answer": wait.answer,
+        "policy": wait.policy,
     }
 
 

@@ -51,8 +51,9 @@ def _took(start: str | None, end: str | None) -> str | None:
 
 
 def _came_to(attempt: Mapping[str, Json]) -> str | None:
-    if attempt["error"] is not None:
-        return ended("", attempt["error"]).removeprefix(": ")
+    if (error := attempt["error"]) is not None:
+        after = error.get("retry_after")
+        return f"{ended('', error).removeprefix(': ')}{'' if after is None else f'; tried again after {duration(after)}'}"
     if attempt["result"] is None:
         return None
     text = compact(attempt["result"])
