@@ -70,7 +70,19 @@ def unusable(schema: Mapping[str, Any]) -> str | None:
         _dialect(dict(schema)).check_schema(dict(schema))
     except Exception as error:  # noqa: BLE001 - as above
         return f"cannot be used: {shortened(getattr(error, 'message', str(error)))}"
-    return None
+    foreign = next((ref for ref in _references(schema) if not ref.startswith("#")), None)
+    return None if foreign is None else f"refers to {foreign!r}, and nothing outside of it is fetched"
+
+
+def _references(schema: Any) -> Iterator[str]:
+    open_values = [schema]
+    while open_values:
+        value = open_values.pop()
+        if isinstance(value, Mapping):
+            yield from (ref for name in ("$ref", "$dynamicRef") if isinstance(ref := value.get(name), str))
+            open_values.extend(value.values())
+        elif isinstance(value, list):
+            open_values.extend(value)
 
 
 def typed(line: str, schema: Mapping[str, Any] | None = None) -> Json:

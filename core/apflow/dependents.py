@@ -86,7 +86,7 @@ def missing_dependents(tasks: Sequence[Task], dependents: Dependents) -> Invalid
     """
     problems = tuple(_missing(tasks, dependents.path(n)) for n in dependents.numbers[:MAX_SHOWN])
     count = len(dependents.numbers)
-    return InvalidTree(None if count == 1 else f"{count:,} dependents are missing, the first: {problems[0]}", problems=problems)
+    return InvalidTree(None if count == 1 else f"{count} problems, the first: {problems[0]}", problems=problems)
 
 
 def _missing(tasks: Sequence[Task], path: list[int]) -> Problem:

@@ -16,10 +16,11 @@ from apflow.plan import Plan, numbered
 from apflow.recovery import Recovered, recover
 from apflow.transitions import now
 from apflow.values import BadValue, checked
-from apflow_hookspecs import Json, Problem, Task, TaskStatus, TaskTree, Wait
+from apflow_hookspecs import Json, Problem, Task, TaskStatus, TaskTree, Wait, rfc3339
 from apflow_hookspecs.errors import (
     AlreadyExecuting,
     CannotDelete,
+    InvalidParams,
     InvalidTransition,
     Overloaded,
     StorageUnavailable,
@@ -248,6 +249,9 @@ class TaskManager:
         keeper = self._keeper
         self._admit()
         async with keeper.held(task_id) as (running, tree):
+            if rerun and task_id != tree.id:
+                rule = f"is for a whole tree, and {task_id!r} is a part of tree {tree.id!r}, which runs again anyway"
+                raise InvalidParams(f"rerun = True: {rule}")
             refuse_open(running, tree)
             refuse_archived(tree, "executed")
             plan = Plan.of(tree)
@@ -266,6 +270,8 @@ def _question(task: Task, running: LiveTree | None) -> Wait:
         raise InvalidTransition(f"task {task.key!r} is {task.status}, and does not wait for an answer")
     if running is not None and task.n not in running.waiting:
         raise InvalidTransition(f"task {task.key!r} was answered or ended a moment ago")
+    if wait.at is not None and wait.at <= now():
+        raise InvalidTransition(f"task {task.key!r} had to be answered until {rfc3339(wait.at)}")
     return wait
 
 

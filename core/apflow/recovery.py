@@ -18,10 +18,12 @@ class Recovered:
     Args:
         trees: Trees whose execution was requested and has not ended.
         tasks: Tasks among them that it left in progress.
+        ended: The trees that came to their end by that, as nothing of them may run again.
     """
 
     trees: int
     tasks: int
+    ended: tuple[TaskTree, ...] = ()
 
 
 async def recover(keeper: Keeper) -> Recovered:
@@ -47,7 +49,8 @@ async def recover(keeper: Keeper) -> Recovered:
     await asyncio.gather(*(keeper.journal.stored(live.tree.id) for live in lives))
     for live in lives:
         keeper.forget(live)
-    return Recovered(trees=sum(not tree.status.settled for tree in trees), tasks=sum(map(len, cut_off.values())))
+    ended = tuple(tree for tree in trees if not tree.open)
+    return Recovered(len(trees) - len(ended), sum(map(len, cut_off.values())), ended)
 
 
 def _in_progress(tree: TaskTree) -> list[Task]:

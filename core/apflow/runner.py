@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from functools import partial
 from typing import Any
@@ -34,6 +34,8 @@ from apflow_hookspecs.errors import shortened
 log = logging.getLogger("apflow.runner")
 
 PROGRESS_INTERVAL = 1.0
+LONGEST_DELAY = 1e12
+"""Seconds: beyond all dates."""
 NULL = b"null"
 MAX_TEXT = 10_000
 """Characters that are kept of a message of an executor's."""
@@ -196,7 +198,7 @@ class Runner:
             if isinstance(error, Retry):
                 self._retry(attempt.live, attempt.n, error)
             elif isinstance(error, Lost):
-                self.lose(attempt.live, attempt.n, _text(error.reason))
+                self.lose(attempt.live, attempt.n, f"what ran it is gone: {_text(error.reason)}")
             else:
                 self._transitions.failed(attempt.live, attempt.n, describe(error))
             self._due()
@@ -206,7 +208,8 @@ class Runner:
         failure = describe(TaskFailed(str(retry)) if cause is None else cause)
         error = {**failure, "retry_after": retry.after}
         self._transitions.kept(live, n, "retried", error)
-        self._transitions.waits(live, n, Wait("retry", min(now() + int(retry.after * 1_000_000), MAX_INSTANT)), error=error)
+        at = now() + round(min(retry.after, LONGEST_DELAY) * 1_000_000)
+        self._transitions.waits(live, n, Wait("retry", min(at, MAX_INSTANT)), error=error)
 
     def _fail(self, attempt: Attempt, code: str, message: str) -> None:
         state = CANCELLED if attempt.cancelled else FAILED
@@ -220,10 +223,9 @@ class Runner:
         task = live.tasks[n]
         executor = self._host.executors.get(task.executor or "")
         if (task.on_crash or getattr(executor, "on_crash", None)) == "fail":
-            error = {"code": "interrupted", "message": f"what ran it is gone: {reason}", "details": None}
-            self._transitions.failed(live, n, error)
+            self._transitions.failed(live, n, {"code": "interrupted", "message": reason, "details": None})
         elif live.recoveries.get(n, 0) >= self._settings.max_recoveries:
-            message = f"what ran it was gone {live.recoveries[n] + 1} times: {reason}"
+            message = f"{reason}, {live.recoveries[n] + 1} times now"
             self._transitions.failed(live, n, {"code": "recovery_limit", "message": message, "details": None})
         else:
             self._transitions.kept(live, n, "recovered", {"code": "interrupted", "message": reason, "details": None})
@@ -271,7 +273,8 @@ class Runner:
         """When the first attempt of this run started, which after a restart the history tells."""
         since = live.since.get(task.n)
         if since is None:
-            earlier = await self._storage.attempts(live.tree.id, task.n) if live.attempts[task.n] > 1 else ()
+            again = live.attempts[task.n] > 1 or task.recoveries
+            earlier = await self._storage.attempts(live.tree.id, task.n) if again else ()
             starts = [each.started_at for each in earlier if each.run == live.run and each.started_at is not None]
             since = live.since[task.n] = min(starts, default=task.started_at or 0)
         return since
@@ -342,6 +345,8 @@ class Runner:
         if not (endless or (type(wait.at) is int and 0 <= wait.at <= MAX_INSTANT)):
             rule = "an integer of microseconds since 1970 UTC, up to the year 9999"
             raise TaskFailed(f"the instant of a wait is {rule}, and not {shortened(wait.at)}", error="bad_result")
+        if not isinstance(wait.schema, Mapping | None):
+            raise TaskFailed(f"the schema of a wait must be an object, and not {shortened(wait.schema)}", error="bad_result")
         prompt, schema = self._checked([wait.prompt, wait.schema and dict(wait.schema)])
         if schema is not None and (fault := unusable(schema)) is not None:
             raise TaskFailed(f"the schema of a wait {fault}", error="bad_result")

@@ -22,7 +22,9 @@ def show(live: LiveTree, change: Change) -> None:
     for n, attempt, at in change.claims:
         task = tasks[n]
         task.status = TaskStatus.IN_PROGRESS
-        task.attempt, task.run, task.started_at, task.updated_at = attempt, run, at, at
+        task.attempt, task.run = attempt, run
+        if task.started_at is None:  # else it goes on
+            task.started_at = task.updated_at = at
     for n, at, _ in change.completions:
         task = tasks[n]
         task.status = TaskStatus.COMPLETED
@@ -37,14 +39,16 @@ def show(live: LiveTree, change: Change) -> None:
 
 
 def _move(task: Task, move: Move, run: int) -> None:
-    _, _, status, at, task.attempt, task.recoveries, result, error, wait = move
+    _, expected, status, at, attempt, task.recoveries, result, error, wait = move
+    goes_on = expected == "waiting" and attempt == task.attempt
+    task.attempt = attempt
     task.status, task.run, task.updated_at = STATUS[status], run, at
     task.result = None if result is None else decode(result)
     task.error = None if error is None else decode(error)
     task.wait = None if wait is None else Wait.from_json(decode(wait))
     if status == "pending":
-        task.started_at = task.completed_at = None
-        task.progress = 0.0
+        task.completed_at = None
+        task.started_at, task.progress = (task.started_at, task.progress) if goes_on else (None, 0.0)
     elif status == "in_progress":
         task.started_at = at
     elif status != "waiting":

@@ -24,11 +24,11 @@ Move = tuple[int, str, str, int, int, int, bytes | None, bytes | None, bytes | N
 """(n, expected status, status, at, attempt, recoveries, result, error, wait): any transition that is neither of the next two.
 
 It replaces attempt, recoveries, result, error and wait, and the run by the change's. A move to a settled status sets
-`completed_at`; one to `pending` clears `started_at`, `completed_at` and the progress; one to `in_progress` sets `started_at`.
-Results, errors and waits (`Wait.as_json`) are JSON.
+`completed_at`; one to `pending` clears `started_at`, `completed_at` and the progress, unless it leaves `waiting` with the same
+attempt, which goes on; one to `in_progress` sets `started_at`. Results, errors and waits (`Wait.as_json`) are JSON.
 """
 Claim = tuple[int, int, int]
-"""(n, attempt, at): pending → in_progress; sets `started_at`. The wait stays: its answer is for this attempt."""
+"""(n, attempt, at): pending → in_progress; sets `started_at` where it is not set. The wait stays, with its answer."""
 Completion = tuple[int, int, bytes]
 """(n, at, result): in_progress → completed, with progress 1; clears the wait."""
 Update = tuple[int, Mapping[str, Any]]

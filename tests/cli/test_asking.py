@@ -109,6 +109,31 @@ def test_other_tasks_go_on_while_it_asks_and_show_it_afterwards(apflow, on_termi
         assert "other completed" in afterwards
 
 
+def test_ctrl_d_leaves_a_question_open_also_behind_what_was_typed(apflow, on_terminal):
+    terminal = on_terminal("run", "--keep-ids", apflow.file(tree(approval())))
+    terminal.until(ASKED)
+    terminal.type(f"reject{CTRL_D}")
+    assert "left open" in terminal.rest()
+    assert terminal.process.returncode == 5
+    assert status(apflow, "gate") == "waiting"
+
+
+def test_an_answer_that_was_half_typed_to_a_withdrawn_question_answers_no_other(apflow, on_terminal):
+    second = approval("second", "And this?", inputs={"schema": {"type": "string"}})
+    terminal = on_terminal("run", "--keep-ids", apflow.file(tree(approval(), second)))
+    terminal.until(ASKED)
+    terminal.type("appro")
+    assert apflow("tasks", "answer", "gate", "reject").code == 0
+    terminal.until("Enter shows the next question: ")
+    terminal.type("ve\n")
+    terminal.until("And this?")
+    terminal.until(ASKED, 2)
+    assert status(apflow, "second") == "waiting"
+    terminal.type("yes\n")
+    terminal.rest()
+    assert apflow("tasks", "get", "second", "--json").json["result"]["answer"] == "yes"
+
+
 def test_what_was_typed_before_it_asks_is_no_answer(apflow, on_terminal):
     terminal = on_terminal("run", apflow.file(tree(approval(dependencies=["other"]), held(apflow))))
     terminal.until("other")
@@ -278,6 +303,13 @@ def test_an_answer_is_stored_and_says_how_to_go_on(apflow, waiting):
     assert apflow("resume").code == 0
     again = apflow("tasks", "answer", "gate", "approve")
     assert (again.code, again.err) == (2, "error: task 'gate' is completed, and does not wait for an answer\n")
+
+
+def test_an_answer_that_comes_too_late_is_refused(apflow):
+    assert apflow("run", "--keep-ids", apflow.file(tree(approval(inputs={"deadline": 0.01})))).code in (1, 5)
+    late = apflow("tasks", "answer", "gate", "approve")
+    assert (late.code, late.out) == (2, "")
+    assert "task 'gate' had to be answered until 20" in late.err or "task 'gate' is failed, and does not wait" in late.err
 
 
 def test_an_answer_as_json_is_the_task(apflow, waiting):

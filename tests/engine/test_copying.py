@@ -317,7 +317,7 @@ def test_a_chosen_task_that_is_not_in_the_tree_is_refused_by_name():
 
 
 def test_a_custom_copy_without_its_dependents_is_refused_with_their_paths():
-    with pytest.raises(InvalidTree, match="2 dependents are missing") as refused:
+    with pytest.raises(InvalidTree, match="2 problems, the first") as refused:
         Outcome(LINE, "root", **custom("fetch"))
     assert [problem.task for problem in refused.value.problems] == ["parse", "report"]
     assert "report → parse → fetch; include_dependents adds it, allow_partial accepts it" in str(refused.value.problems[1])

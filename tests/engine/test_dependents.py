@@ -105,7 +105,7 @@ def test_a_path_leads_from_a_dependent_to_what_was_chosen(drawing, chosen, depen
 def test_the_refusal_names_each_missing_dependent_with_its_path():
     refused = Look(LINE).refusal("fetch")
     assert isinstance(refused, InvalidTree)
-    assert str(refused).startswith("2 dependents are missing, the first: task 'parse', dependencies = 'fetch': ")
+    assert str(refused).startswith("2 problems, the first: task 'parse', dependencies = 'fetch': ")
     assert [(p.task, p.field, p.value, p.code) for p in refused.problems] == [
         ("parse", "dependencies", "fetch", InvalidTree.code),
         ("report", "dependencies", "parse", InvalidTree.code),
@@ -125,7 +125,7 @@ def test_the_refusal_of_one_missing_dependent_is_its_problem():
 def test_a_refusal_tells_twenty_problems_and_shortens_long_paths():
     chain = "\n".join(["root", "  t0 completed", *(f"  t{n} completed < t{n - 1}" for n in range(1, 101))])
     refused = Look(chain).refusal("t0")
-    assert str(refused).startswith("100 dependents are missing, the first: task 't1'")
+    assert str(refused).startswith("100 problems, the first: task 't1'")
     assert len(refused.problems) == 20
     only_the_last = missing_dependents(Look(chain).tasks, Look(chain).find("t0")).problems[-1].rule
     assert "t20 → t19 → t18" in only_the_last

@@ -12,7 +12,7 @@ from samples import Work, group, run, task
 from apflow.testing import engine_of
 from apflow.testing.clock import VirtualClock
 from apflow_hookspecs import TaskStatus
-from apflow_hookspecs.errors import AlreadyExecuting, CannotDelete, InvalidTransition, NotFound
+from apflow_hookspecs.errors import AlreadyExecuting, CannotDelete, InvalidParams, InvalidTransition, NotFound
 
 TREE = [
     group("root"),
@@ -104,6 +104,14 @@ async def test_a_result_of_an_earlier_run_is_kept_when_all_of_it_runs_once_more(
     assert sorted((a.task_id, a.run, a.outcome, a.result) for a in attempts) == [
         (key, 1, "completed", key) for key in ("a", "b", "c", "d", "e")
     ]
+
+
+async def test_all_of_a_tree_once_more_is_not_asked_of_a_part():
+    work = Work()
+    async with engine_of(work.executor) as engine:
+        await engine.creator.create_task_tree_from_array(TREE)
+        with pytest.raises(InvalidParams, match="rerun = True: is for a whole tree, and 'b' is a part of tree 'root'"):
+            await engine.manager.execute("b", rerun=True)
 
 
 async def test_what_was_cancelled_runs_again(place):

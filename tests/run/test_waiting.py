@@ -199,10 +199,28 @@ def test_a_task_that_waits_for_an_instant_knows_that_it_came_back():
 
     done, events = clock.run(scenario())
     assert (done.result, done.attempt) == ("until", 1)
+    assert done.completed_at - done.started_at >= 3600 * 1_000_000
     assert 3600 <= clock.monotonic() < 3601
     assert [e.type for e in events if e.task_id == "a"] == [
         "task_started", "task_waiting", "task_resumed", "task_started", "task_settled",
     ]  # fmt: skip
+
+
+def test_an_answer_that_comes_too_late_is_refused_though_nobody_had_the_time_end_the_wait():
+    @executor("hurried")
+    async def hurried(context: TaskContext):
+        return Wait.for_input("Sure?", until=in_seconds(60)) if context.wait is None else context.answer
+
+    async def scenario():
+        async with engine_of(hurried) as engine:
+            await engine.creator.create_task_tree_from_array([group("root"), task("a", "hurried")], execute=True)
+            await until_waiting(engine)
+            engine._keeper.disarm(engine._keeper.live["root"], 1)
+            await asyncio.sleep(61)
+            with pytest.raises(InvalidTransition, match="task 'a' had to be answered until 2025-07-31T12:01:00"):
+                await engine.manager.answer("a", "yes")
+
+    VirtualClock().run(scenario())
 
 
 def test_an_answer_that_does_not_come_in_time_fails_the_task_and_an_answered_one_has_no_deadline_left():

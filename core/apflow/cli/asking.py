@@ -45,6 +45,8 @@ class Asker:
     _busy: set[str] = field(factory=set, init=False)
     """The tasks that run, or wait for an instant."""
     _asked: Question | None = field(default=None, init=False)
+    _cut_short: bool = field(default=False, init=False)
+    """Whether a question was withdrawn while somebody may have been typing an answer to it."""
     _news: asyncio.Event = field(factory=asyncio.Event, init=False)
 
     def follow(self, tree: Mapping[str, Json], before: str = "") -> None:
@@ -104,11 +106,16 @@ class Asker:
 
     async def _put(self, engine: Operations, question: Question, keyboard: Keyboard) -> None:
         keyboard.forget()
-        print_lines(question.lines())
         self._asked = question
         try:
+            if self._cut_short:  # whoever was typing goes on typing
+                click.echo("Enter shows the next question: ", nl=False)
+                await keyboard.line()
+                self._cut_short = False
+            print_lines(question.lines())
             await self._answered(engine, question, keyboard)
         except Withdrawn:
+            self._cut_short = True
             click.echo("\nit is not asked any more")
         finally:
             self._asked = None

@@ -48,8 +48,12 @@ class Keyboard:
         def read() -> None:
             part = self._read()
             typed.extend(part)
-            if not line.done() and (not part or typed.endswith(b"\n")):
-                line.set_result(typed.decode(errors="replace").rstrip("\n") if typed else None)
+            if line.done():
+                return
+            if typed.endswith(b"\n"):
+                line.set_result(typed.decode(errors="replace").rstrip("\n"))
+            elif len(part) < _MOST:  # Ctrl-D hands over what was typed before it, without an end
+                line.set_result(None)
 
         loop.add_reader(self._descriptor, read)
         try:

@@ -14,7 +14,7 @@ from attrs import define, field
 from apflow.cli.failures import Interrupted
 from apflow.cli.interrupting import LAST_MOMENT, Interruption
 from apflow.cli.output import say
-from apflow.cli.text import duration, plural
+from apflow.cli.text import duration, escaped, plural
 from apflow.engine import Engine
 from apflow.recovery import Recovered
 from apflow.remote import ConnectionLost, RemoteEngine, connected
@@ -212,6 +212,8 @@ async def _ended(task: asyncio.Task[R]) -> None:
 
 def tell(recovered: Recovered, *, going_on: bool = False) -> None:
     """Say what an earlier process had left behind; where this one goes on with it, that needs no advice."""
+    for tree in recovered.ended:
+        say(f"tree {escaped(tree.id)} has {tree.status}: an earlier process left it, and what it left may not run again")
     if not recovered.tasks:
         return
     told = f"recovered {plural(recovered.tasks, 'task')} that an earlier process left in progress"

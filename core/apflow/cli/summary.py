@@ -41,7 +41,7 @@ def counts(tasks: Sequence[Mapping[str, Json]]) -> str:
 
 def seconds(tasks: Sequence[Mapping[str, Json]], run: int) -> float | None:
     """From the first start to the last end among the tasks of a run; None when none of them started."""
-    ran = [task for task in tasks if task["run"] == run and task["started_at"] and task["completed_at"]]
+    ran = [task for task in tasks if task["run"] == run and task["executor"] and task["started_at"] and task["completed_at"]]
     if not ran:
         return None
     start = min(datetime.fromisoformat(task["started_at"]) for task in ran)

@@ -82,14 +82,16 @@ class TaskRow:
 
     def move(self, move: Move, run: int) -> None:
         """Replace the state, as documented at `Move`."""
-        _, _, status, at, self.attempt, self.recoveries, self.result, self.error, self.wait = move
+        _, expected, status, at, attempt, self.recoveries, self.result, self.error, self.wait = move
+        goes_on = expected == "waiting" and attempt == self.attempt
+        self.attempt = attempt
         self.status, self.run, self.changed_at = status, run, at
         if status in _SETTLED:
             self.completed_at = at
             self.progress = 1.0 if status == "completed" else self.progress
         elif status == "pending":
-            self.started_at = self.completed_at = self.resolved = None
-            self.progress = 0.0
+            self.completed_at = self.resolved = None
+            self.started_at, self.progress = (self.started_at, self.progress) if goes_on else (None, 0.0)
         elif status == "in_progress":
             self.started_at = at
 

@@ -250,7 +250,7 @@ def _apply(tree: TreeRow, change: Change) -> None:
         tree.tasks[n].update(fields)
     for n, attempt, at in change.claims:
         row = tree.tasks[n]
-        row.status, row.run, row.attempt, row.started_at = "in_progress", change.run, attempt, at
+        row.status, row.run, row.attempt, row.started_at = "in_progress", change.run, attempt, row.started_at or at
     for n, at, result in change.completions:
         row = tree.tasks[n]
         row.status, row.completed_at, row.result, row.progress, row.wait = "completed", at, result, 1.0, None

@@ -15,7 +15,7 @@ from apflow.operations.writing import AuthorsTasks, FreshIds, admitted, as_named
 from apflow.tree import Draft
 from apflow.waves import critical_path, waves
 from apflow_hookspecs import Caller, Problem
-from apflow_hookspecs.errors import TooLarge
+from apflow_hookspecs.errors import InvalidTree, TooLarge
 
 if TYPE_CHECKING:
     from apflow.engine import Engine
@@ -56,6 +56,9 @@ class Verdict(TypedDict):
 async def validate(engine: Engine, caller: Caller, params: DraftTree) -> Verdict:
     """Check the tasks of a tree as tasks.create does, without storing them, and tell in which order they would run."""
     tasks = admitted(engine, caller, params.tasks)
+    if not tasks:
+        empty = Problem("the array of tasks is empty; a tree has at least one task", code=InvalidTree.code)
+        return {"valid": False, "problems": [problem_view(empty)], "warnings": [], "plan": None, "tree": None}
     draft = await engine.creator.check(tasks, caller=caller, fresh_ids=params.fresh_ids)
     problems = [*draft.problems, *(() if params.fresh_ids else await _taken(engine, tasks))]
     valid = not problems

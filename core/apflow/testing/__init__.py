@@ -8,7 +8,7 @@
 
 import sys
 
-_CONTRACTS = ("executors", "storage", "storage_commits", "storage_model", "storage_reads", "storage_records")
+_CONTRACTS = ("executors", "policies", "storage", "storage_commits", "storage_model", "storage_reads", "storage_records")
 
 if "pytest" in sys.modules:
     # Their assertions tell as much as those of the tests that inherit from them.

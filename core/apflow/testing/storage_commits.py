@@ -193,7 +193,8 @@ class TransitionContract:
         assert resumed.wait is not None
         assert resumed.wait.answer is True
         await apply(storage, "t", claims=[(1, 1, NOON + 4)])
-        assert (await stored_task(storage, "t.1")).wait == resumed.wait
+        claimed = await stored_task(storage, "t.1")
+        assert (claimed.wait, claimed.started_at, claimed.updated_at) == (resumed.wait, NOON + 1, NOON + 3)
         await apply(storage, "t", completions=[(1, NOON + 5, b"1")])
         assert (await stored_task(storage, "t.1")).wait is None
 

@@ -7,11 +7,12 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Protocol
 
 import click
 
-from apflow_graph import mermaid, svg, text
+from apflow_graph import mermaid as flowchart
+from apflow_graph import svg, text
 from apflow_graph.escaping import plain
 from apflow_graph.looks import LOOKS
 from apflow_graph.model import Graph, graph_of
@@ -36,21 +37,33 @@ class Session(Protocol):
 
 @click.command("graph")
 @click.argument("source", metavar="ID|FILE|-")
-@click.option("--mermaid", "form", flag_value="mermaid", help="As a Mermaid flowchart.")
-@click.option("--svg", "form", flag_value="svg", help="As an SVG document.")
-@click.option("-o", "--output", type=click.File("w", encoding="utf-8"), metavar="FILE", help="Write to a file.")
+@click.option("--mermaid", is_flag=True, help="As a Mermaid flowchart.")
+@click.option("--svg", "as_svg", is_flag=True, help="As an SVG document.")
+@click.option("-o", "--output", metavar="FILE", help="Write to a file.")
 @click.pass_obj
-def graph(session: Session, source: str, form: str | None, output: TextIO | None) -> None:
+def graph(session: Session, source: str, *, mermaid: bool, as_svg: bool, output: str | None) -> None:
     """Draw a tree: who is under whom, how each task stands, and what it waits for.
 
     Takes the id of a stored task, which is drawn with all that is under it, or a JSON file of tasks, which are not stored. A
     file goes before an id of the same name. Exit code 2 when something is wrong with the tasks of a file.
     """
-    if session.json and form is not None:
-        raise click.UsageError(f"--json and --{form} are two forms; leave one of them out")
+    forms = [form for form, wanted in (("json", session.json), ("mermaid", mermaid), ("svg", as_svg)) if wanted]
+    if len(forms) > 1:
+        raise click.UsageError(f"--{forms[0]} and --{forms[1]} are two forms; leave one of them out")
     drawn = _of_file(session, source) if _is_file(source) else _of_stored(session, source)
     width = shutil.get_terminal_size().columns if output is None else WIDTH
-    click.echo(_document(drawn, "json" if session.json else form, width), nl=False, file=output)
+    document = _document(drawn, forms[0] if forms else None, width)
+    if output is None:
+        click.echo(document, nl=False)
+    else:
+        _write(document, output)
+
+
+def _write(document: str, file: str) -> None:
+    try:
+        Path(file).write_text(click.unstyle(document), encoding="utf-8")
+    except OSError as error:
+        raise InvalidParams(f"--output = {shortened(file)}: cannot be written: {error.strerror}") from None
 
 
 def _is_file(source: str) -> bool:
@@ -100,7 +113,7 @@ def _document(drawn: Graph, form: str | None, width: int) -> str:
         case "svg":
             return svg.document(drawn)
         case "mermaid":
-            return "".join(f"{line}\n" for line in mermaid.lines(drawn))
+            return "".join(f"{line}\n" for line in flowchart.lines(drawn))
         case _:
             return "".join(f"{line}\n" for line in text.lines(drawn, width, _paint))
 

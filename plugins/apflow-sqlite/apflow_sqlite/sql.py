@@ -27,17 +27,19 @@ OWNED = "SELECT number FROM trees WHERE id = ? AND token = ?"
 ACQUIRE = "UPDATE trees SET token = ?, owner = ? WHERE id = ?"
 RELEASE = "UPDATE trees SET token = '', owner = NULL WHERE id = ? AND token = ?"
 
-MOVE = """
+# An attempt that comes back from a wait goes on.
+_GOES_ON = "(:expected = 2 AND attempt = :attempt)"
+MOVE = f"""
 UPDATE tasks SET
     status = :status, run = :run, changed_at = :at, attempt = :attempt, recoveries = :recoveries,
     result = :result, error = :error, wait = :wait,
-    started_at = CASE :status WHEN 0 THEN NULL WHEN 1 THEN :at ELSE started_at END,
+    started_at = CASE :status WHEN 0 THEN iif({_GOES_ON}, started_at, NULL) WHEN 1 THEN :at ELSE started_at END,
     completed_at = CASE WHEN :status > 2 THEN :at WHEN :status = 0 THEN NULL ELSE completed_at END,
-    progress = CASE :status WHEN 0 THEN 0.0 WHEN 3 THEN 1.0 ELSE progress END,
+    progress = CASE :status WHEN 0 THEN iif({_GOES_ON}, progress, 0.0) WHEN 3 THEN 1.0 ELSE progress END,
     resolved = CASE :status WHEN 0 THEN NULL ELSE resolved END
 WHERE row = :row AND status = :expected
-"""
-CLAIM = "UPDATE tasks SET status = 1, attempt = ?, started_at = ?, run = ? WHERE row = ? AND status = 0"
+"""  # noqa: S608 - of constants
+CLAIM = "UPDATE tasks SET status = 1, attempt = ?, started_at = ifnull(started_at, ?), run = ? WHERE row = ? AND status = 0"
 COMPLETE = """
 UPDATE tasks SET status = 3, progress = 1.0, completed_at = ?, result = ?, wait = NULL WHERE row = ? AND status = 1
 """

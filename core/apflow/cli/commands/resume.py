@@ -29,15 +29,18 @@ def resume(ctx: click.Context, task_id: str | None) -> None:
     stopped at a question that nobody here answers, 130 when interrupted.
     """
     from apflow.cli.running import Pursuit, flat, plain  # noqa: PLC0415 - loads what runs trees
+    from apflow.engine import Engine  # noqa: PLC0415 - likewise
     from apflow.remote import RemoteEngine  # noqa: PLC0415 - likewise
 
     session: Session = ctx.obj
 
     async def begin(engine: Operations) -> list[Json]:
-        roots = await _resumed(engine, task_id)
+        recovered = engine.recovered.ended if isinstance(engine, Engine) else ()
+        ended = [tree.id for tree in recovered if task_id in (None, tree.id)]
+        roots = await _resumed(engine, task_id, ended)
         if roots and isinstance(engine, RemoteEngine):
             say(f"process {engine.pid} runs {plural(len(roots), 'tree')} that {'is' if len(roots) == 1 else 'are'} shown here")
-        return [await flat(engine, root["id"]) for root in roots]
+        return [await flat(engine, tree_id) for tree_id in [*ended, *(root["id"] for root in roots)]]
 
     def end(trees: Sequence[Json]) -> None:
         if session.json:
@@ -50,14 +53,16 @@ def resume(ctx: click.Context, task_id: str | None) -> None:
         ctx.exit(session.follow(pursuit))
 
 
-async def _resumed(engine: Operations, task_id: str | None) -> list[Json]:
-    """The roots of the trees that go on."""
+async def _resumed(engine: Operations, task_id: str | None, ended: Sequence[str]) -> list[Json]:
+    """The roots of the trees that go on; it was said already what came to its end when the storage was opened."""
+    if task_id in ended:
+        return []
     try:
         answer = await engine.call("tasks.resume", {} if task_id is None else {"task_id": task_id}, Caller.local())
     except InvalidTransition as error:
         say(escaped(error.message))
         return []
-    if not answer["tasks"]:
+    if not answer["tasks"] and not ended:
         say("there is nothing to go on with")
     roots: list[Json] = answer["tasks"]
     return roots
