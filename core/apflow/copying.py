@@ -65,6 +65,8 @@ class Choice:
         for name in ("task_ids", "include_dependents", "allow_partial"):
             self._belongs(name, "custom")
         self._belongs("dependents", "minimal")
+        if isinstance(self.task_ids, str):
+            raise InvalidParams(f"task_ids = {shortened(self.task_ids)}: must be a list of ids")
         if self.copy_mode == "custom" and not self.task_ids:
             raise InvalidParams("copy_mode = 'custom': needs the ids of the tasks that are to run again, as task_ids")
         if self.include_dependents and self.allow_partial:

@@ -121,17 +121,30 @@ class TaskCreator:
         **choice: Unpack[ChoiceOptions],
     ) -> list[Authored]: ...
 
+    @overload
+    async def create_task_copy(
+        self,
+        task: Task | str,
+        children: bool = ...,  # noqa: FBT001 - likewise
+        *,
+        dry_run: Literal[True],
+        overrides: Overrides | None = ...,
+        caller: Caller = ...,
+        **choice: Unpack[ChoiceOptions],
+    ) -> CopyReport: ...
+
     async def create_task_copy(
         self,
         task: Task | str,
         children: bool = False,  # noqa: FBT001, FBT002 - likewise
         *,
         save: bool = True,
+        dry_run: bool = False,
         overrides: Overrides | None = None,
         execute: bool = False,
         caller: Caller = LOCAL,
         **choice: Unpack[ChoiceOptions],
-    ) -> TaskTree | list[Authored]:
+    ) -> TaskTree | list[Authored] | CopyReport:
         """Copy a task, with what has to run again and what that needs, for running it again without touching what was.
 
             again = await engine.creator.create_task_copy(done.tasks["fetch"])
@@ -141,6 +154,7 @@ class TaskCreator:
             task: A task of a stored tree in any state, or its id.
             children: With all that is under it; always so of a group.
             save: Store the copy. Otherwise it is returned as an array for `create_task_tree_from_array`, all of it to run.
+            dry_run: Only tell what would run again, be carried over and be left out, in the report that is returned.
             overrides: Author's fields that the copy has instead of its source's, by the task's key; of tasks that run again.
             execute: Ask for its execution in the same transaction.
             caller: Who copies.
@@ -158,7 +172,9 @@ class TaskCreator:
             ApflowError: The builder or a validator refuses the copy.
         """
         options = Choice(children=children, **choice)
-        report = await self.copy(task, options, save=save, overrides=overrides, execute=execute, caller=caller)
+        report = await self.copy(task, options, save=save, overrides=overrides, execute=execute, dry_run=dry_run, caller=caller)
+        if dry_run:
+            return report
         return report.tasks or [] if report.tree is None else report.tree
 
     async def copy(

@@ -78,9 +78,7 @@ class Runner:
         storage: Asked for earlier attempts.
     """
 
-    def __init__(
-        self, host: Host, settings: Settings, transitions: Transitions, journal: Journal, storage: Storage
-    ) -> None:
+    def __init__(self, host: Host, settings: Settings, transitions: Transitions, journal: Journal, storage: Storage) -> None:
         self.abandoned = 0
         """Attempts that did not end when they were told to; what they do is lost."""
         self._host = host

@@ -19,9 +19,8 @@ def stored(apflow):
 
 
 def test_fields_are_set_as_json_or_as_text(stored):
-    changed = stored(
-        "tasks", "update", "a", "--name", "First", "--set", "priority=0", "--set", 'inputs={"value": "y"}', "--set", "on_crash=fail"
-    )  # fmt: skip
+    given = ["--set", "priority=0", "--set", 'inputs={"value": "y"}', "--set", "on_crash=fail"]
+    changed = stored("tasks", "update", "a", "--name", "First", *given)
     assert (changed.code, changed.err) == (0, "")
     assert changed.out.splitlines()[1].split() == ["a", "pending", "First"]
     task = stored("tasks", "get", "a", "--json").json
@@ -37,8 +36,7 @@ def test_fields_are_set_as_json_or_as_text(stored):
         ([], "error: task 'a': no field is given that is to change\n"),
         (
             ["--set", 'dependencies=["c"]'],
-            "error: task 'b', dependencies = 'a': depends on what was chosen, and was not chosen itself: b → a; "
-            "include_dependents adds it, allow_partial accepts it\n",
+            "error: task 'b', dependencies = 'a': depends on what was chosen, and was not chosen itself: b → a; include_dependents",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

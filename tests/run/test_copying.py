@@ -397,3 +397,14 @@ async def calls(size, dependents):
         counting.calls.clear()
         await engine.creator.create_task_copy("t0", dependents=dependents)
         return Counter(counting.calls)
+
+
+async def test_a_dry_run_in_python_is_the_report():
+    async with engine_of(noop) as engine:
+        tasks = [group("root"), task("a", "noop"), task("b", "noop", dependencies=["a"])]
+        await engine.creator.create_task_tree_from_array(tasks)
+        report = await engine.creator.create_task_copy("a", dry_run=True)
+        assert (report.tree, report.run_again, report.left_out) == (None, ("a", "b"), ())
+        assert (await engine.storage.info())["trees"] == 1
+        with pytest.raises(InvalidParams, match="task_ids = 'a': must be a list of ids"):
+            await engine.creator.create_task_copy("a", copy_mode="custom", task_ids="a")

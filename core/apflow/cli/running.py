@@ -24,7 +24,7 @@ from apflow.cli.reaching import Operations
 from apflow.cli.summary import summary
 from apflow.cli.text import duration, escaped
 from apflow.remote import ConnectionLost, RemoteEngine
-from apflow_hookspecs import SETTLED, Caller, Json, TaskStatus
+from apflow_hookspecs import EMPTY, SETTLED, Caller, Json, TaskStatus
 from apflow_hookspecs.errors import InvalidTransition
 
 Tree = Mapping[str, Json]
@@ -263,15 +263,22 @@ def _before(tree: Tree) -> str:
     return f"{escaped(tree['tasks'][0]['name'])}: "
 
 
-def pursuit_of_one(begin: Begin, *, json: bool, within: float | None = None) -> Pursuit:
-    """The run of one tree, which this command alone asks for; at its end the tree as JSON, or a summary."""
-    return Pursuit(begin, json=json, within=within, end=partial(_end_of_one, json=json))
+def pursuit_of_one(begin: Begin, *, json: bool, within: float | None = None, told: Mapping[str, Json] = EMPTY) -> Pursuit:
+    """The run of one tree, which this command alone asks for; at its end the tree as JSON, or a summary.
+
+    Args:
+        begin: Asks for it.
+        json: For machines.
+        within: Seconds after which the tree is cancelled.
+        told: What the JSON holds beside the tree; it may be filled meanwhile.
+    """
+    return Pursuit(begin, json=json, within=within, end=partial(_end_of_one, json=json, told=told))
 
 
-def _end_of_one(trees: Sequence[Tree], *, json: bool) -> None:
+def _end_of_one(trees: Sequence[Tree], *, json: bool, told: Mapping[str, Json]) -> None:
     (tree,) = trees
     if json:
-        print_json(plain(tree))
+        print_json({**plain(tree), **told})
     else:
         print_lines(summary(tree))
 

@@ -97,15 +97,18 @@ def _overrides(given: str) -> Json:
 def _run(session: Session, params: Mapping[str, Json]) -> ExitCode:
     from apflow.cli.running import pursuit_of_one  # noqa: PLC0415 - loads what runs trees
 
+    report: dict[str, Json] = {}
+
     async def begin(engine: Operations) -> list[Json]:
         answer = await engine.call("tasks.copy", {**params, "execute": True}, Caller.local())
+        report.update({name: value for name, value in answer.items() if name != "tree"})
         if session.json:
             _tell_left_out(answer, params)
         else:
             _tell(answer, params)
         return [{**answer["tree"], "last_event": 1}]  # that it was created needs not be told
 
-    with pursuit_of_one(begin, json=session.json) as pursuit:
+    with pursuit_of_one(begin, json=session.json, told=report) as pursuit:
         return session.follow(pursuit)
 
 
