@@ -13,7 +13,7 @@ from apflow.calls import bad_input
 from apflow.config import Settings
 from apflow.host import Host
 from apflow.known import missing_policy
-from apflow.structuring import DoesNotFit, structurer
+from apflow.structuring import DoesNotFit, Misfit, structurer
 from apflow_hookspecs import EMPTY, CallNext, Policy, Problem, Task, TaskContext, TaskFailed, Wait
 from apflow_hookspecs.errors import ConfigError
 
@@ -98,7 +98,10 @@ def policy_options(policy: Policy, raw: Any) -> Any:
         DoesNotFit: They do not fit.
     """
     if policy.options is None:
-        return structurer(dict[str, Any])(raw)
+        given = structurer(dict[str, Any])(raw)
+        if given:
+            raise DoesNotFit(tuple(Misfit(f".{name}", f"{policy.name} takes no options", given[name]) for name in given))
+        return given
     return structurer(policy.options)(dict(raw) if isinstance(raw, Mapping) else raw)
 
 

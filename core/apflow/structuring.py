@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
+import attrs
 from attrs import frozen
 
 if TYPE_CHECKING:
@@ -261,6 +263,10 @@ def _from_text(parse: Callable[[str], Any], name: str) -> Callable[[Any, Any], A
     return convert
 
 
+def _names(cls: type) -> list[str]:
+    return [field.name for field in attrs.fields(cls)] if attrs.has(cls) else []
+
+
 def _misfits(error: BaseException, path: str, value: Any) -> Iterator[Misfit]:
     """What cattrs' tree of errors says, place by place."""
     from cattrs import errors  # noqa: PLC0415 - it raised one
@@ -270,7 +276,9 @@ def _misfits(error: BaseException, path: str, value: Any) -> Iterator[Misfit]:
             yield Misfit(path + misfit.path, misfit.rule, misfit.value)
     elif isinstance(error, errors.ForbiddenExtraKeysError):
         for name in sorted(error.extra_fields):
-            yield Misfit(f"{path}.{name}", "there is no such field", value.get(name))
+            near = get_close_matches(name, _names(error.cl), n=1)
+            rule = f"there is no such field{f'; did you mean {near[0]!r}?' if near else ''}"
+            yield Misfit(f"{path}.{name}", rule, value.get(name))
     elif isinstance(error, errors.ClassValidationError | errors.IterableValidationError):
         if not isinstance(value, Mapping | list | tuple):
             yield Misfit(path, "must be an object", value)

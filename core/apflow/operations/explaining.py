@@ -91,7 +91,7 @@ def _settled(found: Explanation) -> str:
 
 def _started(found: Explanation) -> str:
     if found.task.is_group:
-        return "is in progress: something under it has started"
+        return "is in progress: something under it has started, and not all of it has settled"
     return f"is in progress: attempt {found.task.attempt} runs since {rfc3339(found.task.started_at)}"
 
 
@@ -118,6 +118,8 @@ def _not_requested(found: Explanation) -> str:
 
 
 def _not_running(found: Explanation) -> str:
+    if found.waits_for:
+        return f"{_depends(found)}; no process runs its tree, and {_resume(found)}"
     return f"was asked to run, and no process runs its tree; {_resume(found)}"
 
 
