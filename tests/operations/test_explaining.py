@@ -206,7 +206,8 @@ async def test_a_tree_that_no_process_runs_says_how_it_goes_on():
     async with engine_of(ask, noop, **lent(storage)) as engine:
         found = await explained(engine, "b")
     assert found["reason"] == "not_running"
-    message = "task 'b' was asked to run, and no process runs its tree; `apflow resume root` goes on with it"
+    waits = "task 'b' waits for 'a' (waiting); `apflow tasks explain a` tells why"
+    message = f"{waits}; no process runs its tree, and `apflow resume root` goes on with it"
     assert found["message"] == message
     assert [awaited["status"] for awaited in found["waits_for"]] == ["waiting"]
 
