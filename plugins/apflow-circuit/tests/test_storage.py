@@ -35,7 +35,9 @@ class Counted:
     async def record(self, namespace, key):
         self.reads += 1
         self._reach()
-        return await self.storage.record(namespace, key)
+        found = await self.storage.record(namespace, key)
+        await asyncio.sleep(0)  # another process may write before this one does
+        return found
 
     async def commit(self, batch):
         self.writes += 1
@@ -73,6 +75,10 @@ def started(storage):
 
 async def down():
     raise ConnectionError("nobody there")
+
+
+async def denied():
+    raise TaskFailed("no", error="denied")
 
 
 async def up():
@@ -137,6 +143,13 @@ async def test_two_processes_count_together(breaker, storage):
     await asyncio.gather(*(attempt(each, down, f"t{n}", Options(failures=10)) for n in range(5) for each in (breaker, other)))
     record = await storage.storage.record(NAMESPACE, "ask")
     assert Circuit.from_json(record.value).opened is not None
+
+
+async def test_a_success_does_not_close_what_another_process_opens_meanwhile(breaker, storage):
+    other = started(storage)
+    assert [await attempt(each, inner, "t0") for each, inner in ((breaker, down), (other, denied))] == ["failed", "denied"]
+    await asyncio.gather(attempt(other, down, "t1"), attempt(breaker, up, "t2"))
+    assert await attempt(started(storage), up, "t3") == "circuit_open"
 
 
 def test_a_process_sees_within_a_second_what_another_has_opened(clock, breaker, storage):

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from apflow_hookspecs import Policy, Retry, TaskContext, Wait, executor
+from apflow_limit.tokens import SWEEP, Rates
 
 from .conftest import limited, now, settle, statuses, waiting
 
@@ -133,3 +134,18 @@ def test_those_behind_a_cancelled_task_move_up(clock, opened, work, at):
     clock.run(scenario())
     assert work.keys == ["first", "stays"]
     assert work.instants[1] == pytest.approx(3600, abs=1)
+
+
+def test_keys_that_nobody_uses_any_more_are_forgotten(clock):
+    rates = Rates()
+
+    async def scenario():
+        for n in range(SWEEP - 2):
+            assert rates.tokens("1/second", f"user {n}").take(0)
+        await asyncio.sleep(2)
+        for _ in range(2):
+            rates._storage.timer.join()  # the library looks for what has expired in a thread
+            assert rates.tokens("2/second", "user").take(0)
+
+    clock.run(scenario())
+    assert len(rates._storage.events) == 1
