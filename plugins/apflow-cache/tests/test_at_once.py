@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from attrs import frozen
 
+from apflow.testing.clock import NOON
 from apflow_hookspecs import Policy, Retry, TaskContext, Wait, executor
 
 
@@ -166,7 +167,18 @@ def test_an_executor_that_ignores_its_end_holds_nobody_up_and_leaves_no_half_res
 
     done, last = bench.run(scenario, stubborn, cancel_grace=30)
     assert (done["a"].status == "completed", done["b"].result, last) == (False, "whole", "whole")
+    assert done["b"].completed_at - NOON < 7_000_000
     assert bench.ran == ["a", "b"]
+
+
+def test_a_fresh_result_is_not_one_that_was_begun_before_it_was_asked_for(bench):
+    async def scenario(engine):
+        early = await bench.begin(engine, bench.task("a"))
+        await asyncio.sleep(5)
+        fresh = await bench.settle(engine, bench.task("b", refresh=True))
+        return (await engine.manager.wait(early.id)).tasks["a"].result["by"], fresh.tasks["b"].result["by"]
+
+    assert bench.run(scenario) == ("a", "b")
 
 
 def test_those_who_ask_for_a_fresh_result_share_one_that_was_begun_with_them(bench):
