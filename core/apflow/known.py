@@ -10,7 +10,9 @@ from apflow.plugins import PluginState, normalised
 
 EXECUTORS = {
     "aggregate_results_executor": "apflow-aggregate",
+    "approval_executor": "apflow-approval",
     "command_executor": "apflow-stdio",
+    "sleep_executor": "apflow-approval",
     "system_info_executor": "apflow-stdio",
 }
 """Distribution by executor id."""
@@ -18,7 +20,7 @@ EXECUTORS = {
 STORAGES = {"sqlite": "apflow-sqlite"}
 """Distribution by scheme."""
 
-POLICIES: dict[str, str] = {}
+POLICIES = {"cache": "apflow-cache", "circuit": "apflow-circuit", "limit": "apflow-limit", "retry": "apflow-retry"}
 """Distribution by the policy's name."""
 
 
@@ -44,7 +46,7 @@ def _advice(kind: str, name: str, known: Mapping[str, str], there: Iterable[str]
     nearest = get_close_matches(name, names, n=1)
     if nearest:
         return f"no plugin provides the {kind} {name!r}; did you mean {nearest[0]!r}?"
-    return f"no plugin provides the {kind} {name!r}; there is {', '.join(sorted(there)) or 'none'}"
+    return f"no plugin provides the {kind} {name!r}; those that there are: {', '.join(sorted(there)) or 'none'}"
 
 
 def _absence(distribution: str, host: Host) -> str:

@@ -59,7 +59,7 @@ class Attempt:
         self.overdue = False
         """Whether its policies were told that its time is over."""
         self.context: TaskContext | None = None
-        self.reported_at = 0.0
+        self.reported_at = -PROGRESS_INTERVAL
 
     @property
     def cancelled(self) -> bool:

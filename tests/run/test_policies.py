@@ -451,3 +451,32 @@ async def test_what_no_policy_takes_is_refused_when_the_tree_is_created(policies
         await run([task("root", "noop", policies=policies)], noop, policies=[AGAIN])
 
     assert [(problem.field, problem.rule) for problem in refused.value.problems] == [(field, told)]
+
+
+@frozen
+class Tries:
+    attempts: int = 3
+
+
+async def through(call_next, context, options):
+    return await call_next()
+
+
+@pytest.mark.parametrize(
+    ("policies", "field", "told"),
+    [
+        ({"again": {"atempts": 3}}, "policies.again.atempts", "there is no such field; did you mean 'attempts'?"),
+        ({"again": {"attempts": "3"}}, "policies.again.attempts", "must be an integer"),
+        ({"plain": {"attempts": 3}}, "policies.plain.attempts", "plain takes no options"),
+        ({"retry": {}}, "policies.retry", "policy 'retry' comes with apflow-retry, which is not installed"),
+        ({"cache": {}}, "policies.cache", "policy 'cache' comes with apflow-cache, which is not installed"),
+        ({"agian": {}}, "policies.agian", "no plugin provides the policy 'agian'; did you mean 'again'?"),
+    ],
+    ids=str,
+)
+async def test_what_is_no_policy_and_what_it_does_not_take_is_refused_with_what_to_do(policies, field, told):
+    there = [Policy("again", through, options=Tries), Policy("plain", through)]
+    with pytest.raises(InvalidTask) as refused:
+        await run([task("root", "noop", policies=policies)], noop, policies=there)
+    (problem,) = refused.value.problems
+    assert (problem.field, problem.rule) == (field, told)
