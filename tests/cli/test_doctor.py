@@ -210,10 +210,10 @@ def test_a_copy_holds_what_the_storage_holds_and_replaces_nothing(stored):
 
 
 def test_a_configuration_with_which_no_engine_starts_is_told(stored):
-    (stored.folder / "apflow.toml").write_text("[policies.retry]\nmax_attempts = 3\n")
+    (stored.folder / "apflow.toml").write_text("[policies.patience]\nmax_attempts = 3\n")
     done = stored("doctor", "--json")
     assert done.code == 2
-    told = "policies.retry = {'max_attempts': 3}: no plugin provides the policy 'retry'"
+    told = "policies.patience = {'max_attempts': 3}: no plugin provides the policy 'patience'"
     assert [text for about, text in errors(done) if about == "configuration" and text.startswith(told)]
     refused = stored("run", stored.file(TREE))
     assert (refused.code, refused.out) == (2, "")

@@ -10,7 +10,7 @@ import pytest
 from apflow.memory.storage import MemoryStorage
 from apflow.testing.clock import NOON
 from apflow.testing.faults import lent
-from apflow_cache import REUSED
+from apflow_cache.caching import REUSED
 from apflow_hookspecs import Caller, TaskContext, Wait, executor, hookimpl, rfc3339
 from apflow_hookspecs.errors import StorageUnavailable
 

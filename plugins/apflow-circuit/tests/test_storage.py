@@ -11,7 +11,8 @@ from attrs import define
 import apflow_sqlite
 from apflow.memory.storage import MemoryStorage
 from apflow.testing import engine_of
-from apflow_circuit import LEASE, CircuitBreaker
+from apflow_circuit import CircuitBreaker
+from apflow_circuit.breaking import LEASE, Breaking
 from apflow_circuit.circuit import SECOND, Circuit
 from apflow_circuit.kept import NAMESPACE, Circuits
 from apflow_circuit.options import Options
@@ -67,10 +68,10 @@ def breaker(storage):
 
 
 def started(storage):
-    """The plugin, as another process has it."""
-    breaker = CircuitBreaker()
-    breaker.apflow_startup(Started(storage))
-    return breaker
+    """What the policy does, as another process has it."""
+    breaking = Breaking()
+    breaking.begin(Started(storage))
+    return breaking
 
 
 async def down():
