@@ -29,7 +29,7 @@ def test_what_is_stored_can_be_read_while_a_run_goes_on(terminals, long):
     assert [line.split()[:2] for line in terminals("tasks", "children", "long").out.splitlines()[1:]] == [
         ["slow", "in_progress"]
     ]
-    assert terminals("tasks", "tree", "long").out.splitlines() == ["long  in_progress", "└── slow  in_progress"]
+    assert terminals("tasks", "tree", "long").out.splitlines() == ["long  in_progress, 0%", "└── slow  in_progress"]
     assert terminals("tasks", "get", "slow", "--json").json["status"] == "in_progress"
     assert terminals("tasks", "history", "slow", "--json").json["attempts"][0]["outcome"] == "in_progress"
     assert terminals("db", "check").out == "ok\n"
