@@ -84,7 +84,8 @@ async def history(engine: Engine, caller: Caller, params: OneTask) -> History:
     task, plan = tree[params.task_id], Plan.of(tree)
     attempts = await engine.storage.attempts(tree.id)
     own = [attempt for attempt in attempts if attempt.task_id == task.id]
-    if task.attempt:
+    told = own and (own[-1].run, own[-1].attempt, own[-1].outcome) == (task.run, task.attempt, "retried")
+    if task.attempt and not told:  # a task that waits for its next attempt still bears the number of the last one
         resolved = await engine.storage.resolved(tree.id)
         own.append(_current(task, resolved.get(task.n)))
     views: list[AttemptView] = []

@@ -44,7 +44,8 @@ class Circuit:
         half_open_at = self._half_open_at(self.opened, options)
         if at < half_open_at:
             return half_open_at
-        return min([at + round(options.reset_after * SECOND), *self._alive(at).values()])
+        soon = min(options.reset_after, max(options.reset_after / 10, 1.0))  # a probe may close it at any moment
+        return min([at + round(soon * SECOND), *self._alive(at).values()])
 
     def failed(self, ticket: str, at: int, options: Options) -> Circuit:
         """After a failure: open, where it was a probe's, or one too many."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import time
+from collections.abc import Mapping
 from random import Random
 from typing import Any
 
 from apflow_hookspecs import ExecutableTask, Json, TaskContext, Wait
-from apflow_retry.options import RetryOptions
+from apflow_retry.options import RetryIf, RetryOptions
 
 _BY_NAME = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
 
@@ -49,6 +50,10 @@ class RetryExecutor:
             raise ValueError(f"max_retries = {max_retries!r}: must be an integer from 1")
         self.executor = executor
         self.id = executor.id if id is None else id
+        if "max_attempts" in options:
+            raise ValueError("max_attempts: is called max_retries here, and counts all tries")
+        if isinstance(options.get("retry_if"), Mapping):
+            options["retry_if"] = RetryIf(**options["retry_if"])
         self.options = RetryOptions(max_attempts=max_retries, **options)
         self._random = Random() if random is None else random  # noqa: S311 - nothing is guarded by it
         self._with_context = _takes_context(executor)

@@ -214,3 +214,10 @@ def test_the_program_of_the_readme_runs():
     exec(compile(program, "README.md", "exec", dont_inherit=True), typed)  # noqa: S102 - ours
     assert typed["result"] is None
     assert typed["patient"].id == "fetch"
+
+
+def test_options_are_given_as_in_a_task_and_the_number_of_tries_by_its_own_name():
+    fetch = RetryExecutor(Outcomes([]), retry_if={"path": "/n", "one_of": [3]})
+    assert fetch.options.retry_if == RetryIf("/n", [3])
+    with pytest.raises(ValueError, match="max_attempts: is called max_retries here, and counts all tries"):
+        RetryExecutor(Outcomes([]), max_attempts=2)
