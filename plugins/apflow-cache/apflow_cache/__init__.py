@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from apflow_hookspecs import Engine, Policy, hookimpl
@@ -15,18 +14,23 @@ if TYPE_CHECKING:
 class Cache:
     """The plugin, one for each host."""
 
-    @cached_property
-    def _caching(self) -> Caching:
-        from apflow_cache.caching import Caching  # noqa: PLC0415 - a plugin is imported at every start
+    def __init__(self) -> None:
+        self._made: Caching | None = None
 
-        return Caching()
+    def _caching(self) -> Caching:
+        # Not a property: pluggy looks at every attribute of a plugin.
+        if self._made is None:
+            from apflow_cache.caching import Caching  # noqa: PLC0415 - a plugin is imported at every start
+
+            self._made = Caching()
+        return self._made
 
     @hookimpl
     def apflow_startup(self, engine: Engine) -> None:
         """Read the section `[cache]`."""
-        self._caching.begin(engine)
+        self._caching().begin(engine)
 
     @hookimpl
     def apflow_policies(self) -> Iterator[Policy]:
         """Provide the policy."""
-        yield self._caching.policy
+        yield self._caching().policy

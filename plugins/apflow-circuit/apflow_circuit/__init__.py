@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from apflow_hookspecs import Engine, Policy, hookimpl
@@ -15,18 +14,23 @@ if TYPE_CHECKING:
 class CircuitBreaker:
     """The plugin, one for each host."""
 
-    @cached_property
-    def _breaking(self) -> Breaking:
-        from apflow_circuit.breaking import Breaking  # noqa: PLC0415 - a plugin is imported at every start
+    def __init__(self) -> None:
+        self._made: Breaking | None = None
 
-        return Breaking()
+    def _breaking(self) -> Breaking:
+        # Not a property: pluggy looks at every attribute of a plugin.
+        if self._made is None:
+            from apflow_circuit.breaking import Breaking  # noqa: PLC0415 - a plugin is imported at every start
+
+            self._made = Breaking()
+        return self._made
 
     @hookimpl
     def apflow_startup(self, engine: Engine) -> None:
         """Keep the circuits in the engine's storage."""
-        self._breaking.begin(engine)
+        self._breaking().begin(engine)
 
     @hookimpl
     def apflow_policies(self) -> Iterator[Policy]:
         """Provide the policy."""
-        yield self._breaking.policy
+        yield self._breaking().policy
