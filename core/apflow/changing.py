@@ -23,7 +23,7 @@ def refuse_unchangeable(task: Task, fields: Mapping[str, Any]) -> None:
         raise InvalidParams(f"task {task.key!r}: no field is given that is to change")
     problems = [Problem(_rule(name), task.key, name, value) for name, value in fields.items() if name not in CHANGEABLE]
     if "executor" in fields and (fields["executor"] is None) is not task.is_group:
-        rule = "cannot become a group, nor a group a task that works"
+        rule = "a group stays one, and has no executor" if task.is_group else "a task that works keeps an executor"
         problems.append(Problem(rule, task.key, "executor", fields["executor"]))
     if problems:
         raise InvalidTask(problems=tuple(problems))

@@ -1,4 +1,4 @@
-"""The editor: changes trees that nobody runs, and deletes them."""
+"""The editor: changes what is stored of tasks that have not started, and deletes, archives and purges trees."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PAGE = 1000
 
 
 class TreeEditor:
-    """Changes stored trees.
+    """Changes and deletes stored trees; of one that runs, only what has not started.
 
     Args:
         keeper: Knows which of them run.

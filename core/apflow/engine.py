@@ -40,7 +40,7 @@ class Engine:
         storage: Where trees are kept.
         creator: Makes trees.
         manager: Runs them.
-        editor: Changes and deletes them while nobody runs them.
+        editor: Changes what has not started, and deletes what does not run.
         recovered: What an earlier process had left, when the engine was opened.
         endpoint: Where other commands of this machine reach it; None for a storage that nobody else can see.
     """

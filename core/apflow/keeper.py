@@ -126,6 +126,7 @@ class Keeper:
         finally:
             self.schedule.remove(live)
             self.transitions.leaves(live)
+            self.journal.due()  # also where the block wrote nothing: who comes next waits until it is let go
 
     def outdate(self, tree_id: str) -> None:
         """A tree that was created here changes: the objects that its creator holds no longer show it."""

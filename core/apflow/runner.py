@@ -255,8 +255,10 @@ class Runner:
             context = attempt.context = self._context(attempt, call)
         if self._host.gates_execution:
             inputs = await self._prepared(attempt, inputs, context)
+        if context is not None:
+            context.inputs = inputs
         if wrapped and context is not None:
-            context.inputs, context.since = inputs, await self._since(live, task)
+            context.since = await self._since(live, task)
             innermost = partial(call.invoke, inputs, context)
             result = await self._policies.around(task, innermost, context, partial(self._overdue, attempt))
         else:

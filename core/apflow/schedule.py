@@ -46,7 +46,6 @@ class Course:
     """
 
     def __init__(self, plan: Plan, tasks: Sequence[Task], *, held: Collection[int] = (), again: Collection[int] = ()) -> None:
-        self.plan = plan
         self.executors = [task.executor or "" for task in tasks]
         self.priorities = bytearray(task.priority for task in tasks)
         self.state = bytearray(plan.size)
@@ -55,50 +54,43 @@ class Course:
                 self.state[n] = STATES[task.status]
         for n in again:
             self.state[n] = PENDING
-        self.waits = plan.waits.copy()
-        self.under = plan.under.copy()
-        self.worst = bytearray([COMPLETED]) * plan.size
+        for n in plan.gone:
+            self.state[n] = COMPLETED
+        self._hold(held, plan)
         self.begun = bytearray(plan.size)
         """Whether something under a task was claimed: then a group is in progress."""
-        self.lanes: dict[tuple[int, str], deque[tuple[int, int]]] = {}
-        """Ready tasks as (ticket, n), first in, first out, by priority and by executor where that has a limit."""
-        self.ready = [0] * PRIORITIES
-        """How many tasks of each priority are ready."""
+        for n in plan.groups:
+            self.begun[n] = tasks[n].status == "in_progress"
         self.turns = [0] * PRIORITIES
         """Ticket of its last turn in each priority; the lower, the sooner it has the next."""
         self.listed = False
         """Whether a schedule has it."""
-        self.open = plan.size - len(plan.gone)
-        """How many tasks have yet to settle until the tree is over."""
-        for n in plan.gone:
-            self.state[n] = COMPLETED
-        if held:
-            self._hold(held)
-        for n in plan.groups:
-            self.begun[n] = tasks[n].status == "in_progress"
+        self.follow(plan)
 
     def follow(self, plan: Plan) -> None:
-        """Another order graph from now on; nothing of it has been counted yet."""
+        """This is its order graph from now on; what has become of its tasks is still to be counted."""
         self.plan = plan
         self.waits = plan.waits.copy()
         self.under = plan.under.copy()
         self.worst = bytearray([COMPLETED]) * plan.size
         self.open = plan.size - len(plan.gone) - self.state.count(HELD)
+        """How many tasks have yet to settle until the tree is over."""
         self.state = self.state.replace(bytes([READY]), bytes([PENDING]))
-        self.lanes.clear()
+        self.lanes: dict[tuple[int, str], deque[tuple[int, int]]] = {}
+        """Ready tasks as (ticket, n), first in, first out, by priority and by executor where that has a limit."""
         self.ready = [0] * PRIORITIES
+        """How many tasks of each priority are ready."""
 
-    def _hold(self, held: Collection[int]) -> None:
+    def _hold(self, held: Collection[int], plan: Plan) -> None:
         """Tasks that were not asked to run keep every group above them open; none of these counts for the end of the tree."""
         seen: set[int] = set()
         for start in held:
             n = start
             while n >= 0 and n not in seen:
                 seen.add(n)
-                if n in held or n in self.plan.groups:
-                    self.open -= 1
+                if n in held or n in plan.groups:
                     self.state[n] = HELD
-                n = self.plan.parents[n]
+                n = plan.parents[n]
 
     def begin(self, n: int) -> list[int]:
         """A task was claimed: the groups above it that begin with it."""

@@ -226,7 +226,7 @@ async def test_nothing_is_written_when_nothing_changes(engine, create):
         ({"prio": 1}, InvalidTask, "task 'b', prio = 1: there is no such field"),
         ({"priority": 11}, InvalidTask, "task 'b', priority = 11: must be an integer from 0 (urgent) to 9"),
         ({"executor": "nope"}, ExecutorNotFound, "task 'b', executor = 'nope': "),
-        ({"executor": None}, InvalidTask, "task 'b', executor = None: cannot become a group, nor a group a task that works"),
+        ({"executor": None}, InvalidTask, "task 'b', executor = None: a task that works keeps an executor"),
         ({"dependencies": ["zz"]}, InvalidDependency, "task 'b', dependencies = 'zz': no task of the array has this id"),
         ({"dependencies": ["c"]}, CircularDependency, "depends on itself: "),
         ({"policies": {"nope": {}}}, InvalidTask, "task 'b', policies.nope = {}: "),
@@ -326,6 +326,28 @@ async def test_a_change_that_makes_a_task_impossible_skips_it(place, recorder):
         assert (await engine.storage.task("b")).status == "skipped"
         recorder.gate.set()
         assert (await asyncio.wait_for(engine.manager.wait("root"), 20)).status == "failed"
+
+
+async def test_a_group_stays_a_group(engine, create):
+    await create(CHAIN)
+    with pytest.raises(InvalidTask, match="task 'root', executor = 'work': a group stays one, and has no executor"):
+        await engine.editor.update("root", {"executor": "work"})
+
+
+async def test_a_change_that_is_refused_at_rest_holds_up_nobody(tmp_path, recorder):
+    import apflow_sqlite
+
+    place = {"url": f"sqlite:///{tmp_path / 'flow.db'}", "plugins": {"sqlite": apflow_sqlite}}
+    tasks = [group("root"), task("a", "held"), task("b", "note", dependencies=["a"]), task("c", "note")]
+    async with engine_of(*recorder.executors(), **place) as engine:
+        await engine.creator.create_task_tree_from_array(tasks)
+        await engine.manager.execute("b")
+        await recorder.at_gate.wait()
+    async with engine_of(*recorder.executors(), **place) as engine:
+        with pytest.raises(InvalidTransition, match="task 'b' was asked to run, and cannot wait for 'c', which was not"):
+            await engine.editor.update("b", {"dependencies": ["a", "c"]})
+        await asyncio.wait_for(engine.editor.update("b", {"priority": 0}), 20)
+        assert (await engine.storage.task("b")).priority == 0
 
 
 # -- archiving and purging --------------------------------------------------------------------------------------------

@@ -240,3 +240,12 @@ async def test_two_engines_live_side_by_side():
     trees = await asyncio.gather(run([task("root", "who")], one), run([task("root", "who")], two))
 
     assert [tree.root.result for tree in trees] == ["one", "two"]
+
+
+async def test_an_executor_sees_in_its_context_what_it_is_called_with():
+    @executor("seen")
+    async def seen(context: TaskContext, value: int = 0):
+        return {"called": value, "inputs": dict(context.inputs)}
+
+    done = await run([group("root"), task("a", "add", a=1), task("b", "seen", value={"$from": "a"})], add, seen)
+    assert done.tasks["b"].result == {"called": 2, "inputs": {"value": 2}}
