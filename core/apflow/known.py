@@ -12,6 +12,7 @@ EXECUTORS = {
     "aggregate_results_executor": "apflow-aggregate",
     "approval_executor": "apflow-approval",
     "command_executor": "apflow-stdio",
+    "rest_executor": "apflow-http",
     "sleep_executor": "apflow-approval",
     "system_info_executor": "apflow-stdio",
 }

@@ -1,0 +1,5 @@
+"""The executor of apflow that makes HTTP requests."""
+
+
+class Http:
+    """One host's."""
