@@ -6,13 +6,11 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
-from apflow.references import CONTAINERS
+from apflow.references import CONTAINERS, KEYS
 from apflow.structuring import DoesNotFit, Misfit, structurer
 from apflow.threads import in_thread
 from apflow_hookspecs import ExecutableTask, FunctionExecutor, TaskContext
 from apflow_hookspecs.errors import TaskFailed
-
-REFERENCE_KEYS = frozenset({"$from", "$literal", "$secret"})
 
 
 class Call:
@@ -170,7 +168,7 @@ def _holds_reference(value: Any) -> bool:
     while open_values:
         value = open_values.pop()
         if isinstance(value, dict):
-            if not REFERENCE_KEYS.isdisjoint(value):
+            if not KEYS.isdisjoint(value):
                 return True
             open_values.extend(value.values())
         elif isinstance(value, list):

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from apflow.calls import Calls
 from apflow.host import Host
-from apflow.known import missing_executor, missing_policy
+from apflow.known import missing_executor, missing_policy, missing_secrets
 from apflow.policies import policy_options
+from apflow.references import find_secrets
 from apflow.structuring import DoesNotFit, Misfit
 from apflow_hookspecs import ExecutableTask, Problem, Task, TaskTree
 from apflow_hookspecs.errors import ExecutorNotFound
@@ -33,6 +34,7 @@ class Checks:
             yield Problem(rule, task.key, "executor", task.executor, ExecutorNotFound.code)
         else:
             yield from self._inputs(task, executor, tree)
+        yield from self._secrets(task)
         for name, options in task.policies.items():
             yield from self._policy(task, name, options)
 
@@ -51,7 +53,15 @@ class Checks:
         try:
             call.params(task.params)
         except DoesNotFit as error:
-            yield from _problems(task, "params", error.misfits)
+            later = tuple(f"{secret}." for secret in find_secrets(task.params))  # what fits is known when they are
+            yield from _problems(task, "params", (m for m in error.misfits if not f"{m.path}.".startswith(later)))
+
+    def _secrets(self, task: Task) -> Iterator[Problem]:
+        if self._host.gives_secrets:
+            return
+        for field, given in (("inputs", task.inputs), ("params", task.params)):
+            for secret in find_secrets(given):
+                yield Problem(missing_secrets(self._host), task.key, f"{field}{secret}", secret.name)
 
     def _policy(self, task: Task, name: str, options: object) -> Iterator[Problem]:
         policy = self._host.policies.get(name)

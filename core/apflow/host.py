@@ -176,6 +176,11 @@ class Host:
         """Whether a plugin wants to see results before they are stored."""
         return bool(self._implementations["apflow_after_execute"])
 
+    @cached_property
+    def gives_secrets(self) -> bool:
+        """Whether a plugin knows secrets."""
+        return bool(self._implementations["apflow_resolve_secret"])
+
     @property
     def observes(self) -> bool:
         """Whether a plugin wants to see events."""
@@ -249,12 +254,14 @@ class Host:
         """`apflow_resolve_secret`: the first value that a plugin gives; None when none knows the secret.
 
         Raises:
-            TaskFailed: A plugin failed (`denied`); its message is left out, as it may hold what is secret.
+            TaskFailed: One raised it, or failed (`denied`); what else it raised is left out, as it may hold what is secret.
         """
         for implementation in self._implementations["apflow_resolve_secret"]:
             try:
                 value = await implementation.answer(name, task, context, within=self._timeout, read=secret_of)
             except HookFailed as failure:
+                if isinstance(failure.__cause__, TaskFailed):
+                    raise failure.__cause__ from None
                 # Without the cause too: its text would come out with a traceback.
                 reason = f"{type(failure.__cause__).__name__} for the secret {name!r}"
                 raise _denied(HookFailed(failure.plugin, failure.hook, reason)) from None

@@ -24,6 +24,9 @@ STORAGES = {"sqlite": "apflow-sqlite"}
 POLICIES = {"cache": "apflow-cache", "circuit": "apflow-circuit", "limit": "apflow-limit", "retry": "apflow-retry"}
 """Distribution by the policy's name."""
 
+SECRETS = "apflow-secrets"
+"""The distribution that knows secrets."""
+
 
 def missing_executor(id: str, host: Host) -> str:
     """Why there is no such executor, and what to do about it."""
@@ -38,6 +41,11 @@ def missing_storage(scheme: str, host: Host) -> str:
 def missing_policy(name: str, host: Host) -> str:
     """Why there is no such policy, and what to do about it."""
     return _advice("policy", name, POLICIES, host.policies, host)
+
+
+def missing_secrets(host: Host) -> str:
+    """Why nobody knows secrets, and what to do about it."""
+    return f"secrets come with {SECRETS}, {_absence(SECRETS, host)}"
 
 
 def _advice(kind: str, name: str, known: Mapping[str, str], there: Iterable[str], host: Host) -> str:

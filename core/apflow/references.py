@@ -1,7 +1,7 @@
 """References: `{"$from": "fetch", "path": "/body/title"}` in a task's inputs stands for another task's result.
 
-They are looked for in what the author wrote, never in a value that was put in for one. `{"$literal": x}` stands for `x` as it
-is, whatever it holds.
+`{"$secret": "name"}`, also in params, stands for a value that nobody stores. Both are looked for in what the author wrote,
+never in a value that was put in for one. `{"$literal": x}` stands for `x` as it is, whatever it holds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from attrs import frozen
 
 from apflow_hookspecs import Json
 
-FROM, PATH, LITERAL = "$from", "path", "$literal"
+FROM, PATH, LITERAL, SECRET = "$from", "path", "$literal", "$secret"
+KEYS = frozenset({FROM, LITERAL, SECRET})
+"""What marks an object that stands for something else."""
 CONTAINERS = (dict, list)
 """What a reference can be, or stand in, in checked JSON."""
 INDEX = re.compile(r"0|[1-9][0-9]{0,18}")
@@ -66,6 +68,55 @@ def _read(field: str, value: dict[str, Any]) -> Reference:
     elif not isinstance(path, str) or (path and not path.startswith("/")):
         rule = '"path" must be empty or a JSON Pointer that begins with "/"'
     return Reference(field, value, key, path, rule)
+
+
+@frozen
+class SecretReference:
+    """A secret that is named in a task's inputs or params.
+
+    Args:
+        path: The names and places that lead to it.
+        written: The object that names it.
+        name: As it stands there.
+        rule: What is wrong with the way it is written; None where nothing is.
+    """
+
+    path: tuple[str | int, ...]
+    written: Mapping[str, Any]
+    name: Any
+    rule: str | None = None
+
+    def __str__(self) -> str:
+        """Where it stands, as `.headers.Authorization`."""
+        return "".join(f".{step}" for step in self.path)
+
+
+def find_secrets(given: Mapping[str, Any]) -> Iterator[SecretReference]:
+    """The secrets that a task's inputs or params name, which are checked JSON."""
+    if SECRET in given:
+        yield SecretReference((), given, given[SECRET], "inputs and params are given by name; put the secret under one")
+        return
+    open_values: list[tuple[tuple[str | int, ...], Any]] = [
+        ((name,), value) for name, value in given.items() if isinstance(value, CONTAINERS)
+    ]
+    while open_values:
+        path, value = open_values.pop()
+        if isinstance(value, list):
+            open_values.extend(((*path, place), item) for place, item in enumerate(value) if isinstance(item, CONTAINERS))
+        elif SECRET in value:
+            yield _read_secret(path, value)
+        elif FROM not in value and value.keys() != {LITERAL}:
+            open_values.extend(((*path, name), item) for name, item in value.items() if isinstance(item, CONTAINERS))
+
+
+def _read_secret(path: tuple[str | int, ...], value: dict[str, Any]) -> SecretReference:
+    name = value[SECRET]
+    rule = None
+    if len(value) > 1:
+        rule = 'a secret is named by "$secret" and nothing else; {"$literal": …} stands for itself'
+    elif not isinstance(name, str) or not name:
+        rule = '"$secret" must be a name'
+    return SecretReference(path, value, name, rule)
 
 
 def resolve(value: Any, look_up: Callable[[str, str], Json]) -> Any:

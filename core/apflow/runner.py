@@ -14,7 +14,7 @@ from copy import copy
 from functools import partial
 from typing import Any
 
-from apflow.answers import unusable
+from apflow.border import Border
 from apflow.calls import Call, Calls, bad_input
 from apflow.config import Settings
 from apflow.deadlines import Deadlines
@@ -24,21 +24,19 @@ from apflow.journal import Journal
 from apflow.known import missing_executor
 from apflow.live import LiveTree
 from apflow.policies import Policies
+from apflow.references import find_secrets
 from apflow.schedule import CANCELLED, FAILED
+from apflow.secrecy import Secrecy
 from apflow.structuring import DoesNotFit
 from apflow.transitions import Transitions, now
 from apflow.values import BadValue, checked, copied, encode
 from apflow_hookspecs import MAX_INSTANT, Json, Lost, Retry, Storage, Task, TaskContext, TaskFailed, Wait
-from apflow_hookspecs.errors import shortened
 
 log = logging.getLogger("apflow.runner")
 
 PROGRESS_INTERVAL = 1.0
 LONGEST_DELAY = 1e12
 """Seconds: beyond all dates."""
-NULL = b"null"
-MAX_TEXT = 10_000
-"""Characters that are kept of a message of an executor's."""
 STOPPED = {"timeout": "it ran out of time", "cancelled": "it was cancelled"}
 
 
@@ -89,6 +87,8 @@ class Runner:
         self._due = journal.due
         self._calls = Calls(host.executors)
         self._policies = Policies(host, settings)
+        self._secrecy = Secrecy(host)
+        self._border = Border(settings, self._secrecy.redaction)
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._deadlines = Deadlines[Attempt](partial(self.stop, reason="timeout"))
@@ -134,8 +134,9 @@ class Runner:
             await asyncio.wait(handles, timeout=self._settings.cancel_grace)
 
     def close(self) -> None:
-        """Let no deadline outlive the engine."""
+        """Let nothing outlive the engine."""
         self._deadlines.close()
+        self._secrecy.redaction.close()
 
     async def _cancel(self, attempt: Attempt) -> None:
         task = attempt.live.tasks[attempt.n]
@@ -164,7 +165,7 @@ class Runner:
                 result = await self._attempt(attempt, attempt.live.tasks[attempt.n])
                 if attempt.reason is not None:
                     raise asyncio.CancelledError  # noqa: TRY301 - it was told to stop, and swallowed that
-                encoded = NULL if result is None or isinstance(result, Wait) else self._encoded(result)
+                encoded = b"" if isinstance(result, Wait) else self._border.encoded(result)
             except BaseException as error:  # noqa: BLE001 - an executor may raise anything, and the engine lives on
                 self._end(attempt, error)
             else:
@@ -196,14 +197,14 @@ class Runner:
             if isinstance(error, Retry):
                 self._retry(attempt.live, attempt.n, error)
             elif isinstance(error, Lost):
-                self.lose(attempt.live, attempt.n, f"what ran it is gone: {_text(error.reason)}")
+                self.lose(attempt.live, attempt.n, f"what ran it is gone: {self._border.text(error.reason)}")
             else:
-                self._transitions.failed(attempt.live, attempt.n, describe(error))
+                self._transitions.failed(attempt.live, attempt.n, self._border.error(error))
             self._due()
 
     def _retry(self, live: LiveTree, n: int, retry: Retry) -> None:
         cause = retry.__cause__
-        failure = describe(TaskFailed(str(retry)) if cause is None else cause)
+        failure = self._border.error(TaskFailed(str(retry)) if cause is None else cause)
         error = {**failure, "retry_after": retry.after}
         self._transitions.kept(live, n, "retried", error)
         at = now() + round(min(retry.after, LONGEST_DELAY) * 1_000_000)
@@ -251,23 +252,31 @@ class Runner:
         inputs = gather(task, live.plan.dependencies[task.n], live, call)
         wrapped = self._policies.concern(task)
         context = None
-        if wrapped or call.wants_context or self._host.gates_want_context:
+        secrets = any(find_secrets(task.inputs)) or any(find_secrets(task.params))
+        if wrapped or secrets or call.wants_context or self._host.gates_want_context:
             context = attempt.context = self._context(attempt, call)
         if self._host.gates_execution:
             inputs = await self._prepared(attempt, inputs, context)
         if context is not None:
             context.inputs = inputs
+            if secrets:
+                inputs, params = await self._secrecy.reveal(task, inputs, context)
+                context.params = _params(call, params)
+        invoke = partial(self._discreetly, call) if self._secrecy.redaction else call.invoke
         if wrapped and context is not None:
             context.since = await self._since(live, task)
-            innermost = partial(call.invoke, inputs, context)
+            innermost = partial(invoke, inputs, context)
             result = await self._policies.around(task, innermost, context, partial(self._overdue, attempt))
         else:
-            result = await call.invoke(inputs, context)
+            result = await invoke(inputs, context)
         if isinstance(result, Wait):
-            return self._checked_wait(result)
+            return self._border.wait(result)
         if self._host.changes_results:
             result = await self._host.after_execute(task if context is None else context.task, result)
-        return self._checked(result)
+        return self._border.result(result)
+
+    async def _discreetly(self, call: Call, inputs: Mapping[str, Any], context: TaskContext | None) -> Any:
+        return self._border.discreet(await call.invoke(inputs, context))
 
     async def _since(self, live: LiveTree, task: Task) -> int:
         """When the first attempt of this run started, which after a restart the history tells."""
@@ -304,10 +313,7 @@ class Runner:
 
     def _context(self, attempt: Attempt, call: Call | None) -> TaskContext:
         live, task = attempt.live, attempt.live.tasks[attempt.n]
-        try:
-            params = task.params if call is None else call.params(task.params)
-        except DoesNotFit as error:
-            raise bad_input("params", error) from None
+        params = task.params if call is None or any(find_secrets(task.params)) else _params(call, task.params)
         return TaskContext(
             task=copy(task),  # what an executor does to it changes nothing here
             attempt=live.attempts[attempt.n],
@@ -326,68 +332,14 @@ class Runner:
         at = self._loop.time()
         if attempt.live.running.get(attempt.n) is attempt and at - attempt.reported_at >= PROGRESS_INTERVAL:
             attempt.reported_at = at
-            self._transitions.progressed(attempt.live, attempt.n, progress, None if message is None else _text(message))
+            self._transitions.progressed(
+                attempt.live, attempt.n, progress, None if message is None else self._border.text(message)
+            )
             self._due()
 
-    def _checked(self, result: Any) -> Json:
-        if result is None:
-            return None
-        try:
-            return checked(result, self._settings.max_depth)
-        except BadValue as bad:
-            message = f"the result cannot be stored, {bad}"
-            raise TaskFailed(message, error="bad_result", details={"path": bad.path, "rule": bad.rule}) from None
 
-    def _checked_wait(self, wait: Wait) -> Wait:
-        if wait.kind not in ("input", "until"):
-            raise TaskFailed(f"a wait has the kind input or until, and not {shortened(wait.kind)}", error="bad_result")
-        endless = wait.kind == "input" and wait.at is None
-        if not (endless or (type(wait.at) is int and 0 <= wait.at <= MAX_INSTANT)):
-            rule = "an integer of microseconds since 1970 UTC, up to the year 9999"
-            raise TaskFailed(f"the instant of a wait is {rule}, and not {shortened(wait.at)}", error="bad_result")
-        if not isinstance(wait.schema, Mapping | None):
-            raise TaskFailed(f"the schema of a wait must be an object, and not {shortened(wait.schema)}", error="bad_result")
-        prompt, schema = self._checked([wait.prompt, wait.schema and dict(wait.schema)])
-        if schema is not None and (fault := unusable(schema)) is not None:
-            raise TaskFailed(f"the schema of a wait {fault}", error="bad_result")
-        return Wait(wait.kind, wait.at, prompt, schema, policy=wait.policy)
-
-    def _encoded(self, result: Json) -> bytes:
-        encoded = encode(result)
-        if len(encoded) > self._settings.max_result_bytes:
-            bound = self._settings.max_result_bytes
-            rule = f"it has {len(encoded):,} bytes, and at most {bound:,} are stored (max_result_bytes)"
-            raise TaskFailed(f"the result is too large: {rule}", error="bad_result", details={"path": "", "rule": rule})
-        return encoded
-
-
-def describe(error: BaseException) -> dict[str, Json]:
-    """An exception as a task's `error`."""
-    if isinstance(error, TaskFailed):
-        return {"code": _text(error.error), "message": _text(error.message), "details": _details(error.details)}
-    name, text = type(error).__name__, _text(error)
-    return {"code": "failed", "message": f"{name}: {text}" if text else name, "details": {"exception": name}}
-
-
-def _details(value: Any) -> Json:
-    """What an executor says of its failure to machines, as an object that can be stored."""
-    if value is None:
-        return None
+def _params(call: Call, params: Mapping[str, Any]) -> Any:
     try:
-        return checked(value) if isinstance(value, dict) else {"value": checked(value)}
-    except BadValue:
-        return {"value": _text(value)}
-
-
-def _text(value: Any) -> str:
-    """Something of an executor's as text that can be stored; an exception as its message."""
-    try:
-        text = value if isinstance(value, str) else str(value) if isinstance(value, BaseException) else repr(value)
-    except Exception as error:  # noqa: BLE001 - its own `__str__` or `__repr__` fails
-        return f"{type(value).__name__} (which cannot be shown: {type(error).__name__})"
-    if len(text) > MAX_TEXT:
-        text = f"{text[:MAX_TEXT]}… ({len(text):,} characters)"
-    try:
-        return str(checked(text))
-    except BadValue:
-        return ascii(text)[1:-1]
+        return call.params(params)
+    except DoesNotFit as error:
+        raise bad_input("params", error) from None

@@ -94,6 +94,7 @@ class _Builder:
         parents = [self._parent(w) for w in self.written]
         roots = self._check_shape(parents)
         needed = [self._needed(w) for w in self.written]
+        self._check_secrets()
         groups = {w.n for w in self.written if "executor" not in w.fields}
         self._check_groups(groups, parents)
         plan = Plan([max(parent, -1) for parent in parents], groups, needed)
@@ -164,6 +165,14 @@ class _Builder:
                 reference.written[references.FROM] = self.keys[n]  # which stays, whatever becomes of ids and names
                 needed.setdefault(n, True)
         return needed
+
+    def _check_secrets(self) -> None:
+        for w in self.written:
+            for field in ("inputs", "params"):
+                given = w.fields.get(field)
+                for secret in references.find_secrets(given) if given else ():
+                    if secret.rule is not None:
+                        self._problem(secret.rule, w, f"{field}{secret}", secret.written)
 
     def _dependency(self, n: int, ref: str, required: bool) -> Dependency:  # noqa: FBT001 - a dependency's own field
         shared = self.shared[required]

@@ -63,8 +63,9 @@ class TaskContext:
     """Planned try of this run, from 1."""
     inputs: Mapping[str, Json] = EMPTY
     """What the executor is called with, before it is structured: references resolved, changed by hooks, secrets by name."""
-    params: Any = EMPTY
-    """The task's `params`, structured into the executor's `Params` where it has such a class."""
+    params: Any = field(default=EMPTY, repr=False)
+    """The task's `params`, structured into the executor's `Params` where it has such a class. Where they name secrets, hooks
+    get them as they are written; policies and the executor get the values."""
     results: Mapping[str, Json] = EMPTY
     """Result of each dependency by its key; of one that did not complete, its error."""
     origin: Literal["local", "remote"] = "local"

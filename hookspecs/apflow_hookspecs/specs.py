@@ -178,10 +178,12 @@ def apflow_before_execute(
 
 @hookspec
 def apflow_resolve_secret(name: str, task: Task, context: TaskContext) -> str | Awaitable[str | None] | None:
-    """Give the value of a secret that the inputs name (`{"$secret": "name"}`).
+    """Give the value of a secret that a task's inputs or params name (`{"$secret": "name"}`).
 
-    When: per secret of an attempt. May be async. The first value that is not None is used, and redacted wherever the host
-    stores or shows something. An exception denies it.
+    When: once per secret of an attempt, before its policies; `context.inputs` are resolved but for secrets. May be async. The
+    first value that is not None is used, and the host redacts it wherever it stores or shows something; it has at least six
+    characters. `TaskFailed` fails the task in its own words; of any other exception, or no answer in time, only the type is
+    told, with the code `denied`.
 
         @hookimpl
         def apflow_resolve_secret(name):
