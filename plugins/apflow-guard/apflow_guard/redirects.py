@@ -1,0 +1,44 @@
+"""Redirects, hop by hop: each is a request of its own to the transport, and takes along no more than it may."""
+
+from __future__ import annotations
+
+import httpx
+
+from apflow_guard.refusals import Refused
+
+_HARMLESS = frozenset({"accept", "accept-language", "user-agent"})
+"""Headers that go along to another origin."""
+
+
+async def followed(client: httpx.AsyncClient, request: httpx.Request, redirects: int) -> httpx.Response:
+    """Send a request and follow so many redirects; with none the answer is returned that would redirect."""
+    origin, left = _origin(request.url), False
+    response = await client.send(request, stream=True, follow_redirects=False)
+    for _ in range(redirects):
+        if response.next_request is None:
+            return response
+        await response.aclose()
+        left = left or _origin(response.next_request.url) != origin
+        request = _hop(response.request, response.next_request, left=left)
+        # Without its own authentication the client would add the one that it has for all requests.
+        options = {"auth": None} if left else {}
+        response = await client.send(request, stream=True, follow_redirects=False, **options)
+    if redirects and response.next_request is not None:
+        await response.aclose()
+        raise httpx.TooManyRedirects(f"{response.url.host}: there are more than {redirects} redirects", request=request)
+    return response
+
+
+def _hop(before: httpx.Request, after: httpx.Request, *, left: bool) -> httpx.Request:
+    if before.url.scheme == "https" and after.url.scheme == "http":
+        raise Refused(after.url.host, "a redirect must not lead from https to http")
+    if not left:
+        return after
+    if after.headers.get("content-length", "0") != "0" or "transfer-encoding" in after.headers:
+        raise Refused(after.url.host, "a redirect must not take a body along to another origin")
+    headers = [(name, value) for name, value in after.headers.multi_items() if name in _HARMLESS]
+    return httpx.Request(after.method, after.url, headers=headers, extensions=after.extensions)
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
