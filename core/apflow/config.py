@@ -71,6 +71,10 @@ class Settings:
     """Options by policy, for the tasks that do not name the policy: `{"retry": {"max_attempts": 3}}`."""
     executor_policies: Mapping[str, Any] = field(default=EMPTY, converter=rules.executor_policies)
     """The same by executor id, before `policies`: `{"fetch": {"retry": {"max_attempts": 5}}}`."""
+    log_level: str = field(default="warning", converter=rules.log_level)
+    """From where on the program shows what is logged: `debug`, `info`, `warning`, `error`."""
+    log_format: str = field(default="text", converter=rules.log_format)
+    """How the program shows what is logged: `text` for people, `json` for machines, a line each."""
     plugins: PluginChoice = field(factory=PluginChoice, converter=rules.plugin_choice)
     """Which plugins may be imported."""
     sections: Mapping[str, Mapping[str, Any]] = field(default=EMPTY, repr=False)

@@ -109,6 +109,20 @@ def durability(value: Any) -> str:
     return str(value)
 
 
+def log_level(value: Any) -> str:
+    """From where on log records are shown."""
+    if value not in ("debug", "info", "warning", "error"):
+        raise Misfit("must be debug, info, warning or error", value)
+    return str(value)
+
+
+def log_format(value: Any) -> str:
+    """How log records are shown."""
+    if value not in ("text", "json"):
+        raise Misfit("must be text or json", value)
+    return str(value)
+
+
 def limits(value: Any) -> dict[str, int]:
     """A number by executor id."""
     return _each(count, value)

@@ -93,6 +93,19 @@ def _first_sentence(error: type[ApflowError]) -> str:
     return sentence + stop.strip()
 
 
+class Unexpected(ApflowError):
+    """Something unexpected went wrong inside apflow.
+
+    Args:
+        message: For the caller; it tells nothing of the inside.
+        incident: Under which the log tells the rest.
+    """
+
+    def __init__(self, message: str | None = None, *, incident: str | None = None) -> None:
+        super().__init__(message)
+        self.incident = incident
+
+
 class InvalidParams(ApflowError):
     """The parameters of the operation do not fit."""
 

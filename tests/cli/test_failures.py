@@ -3,7 +3,7 @@ import logging
 import click
 import pytest
 
-from apflow.cli.failures import Interrupted, exit_code, show_debug_records, told, warnings_shown
+from apflow.cli.failures import Interrupted, exit_code, show_records, told, warnings_shown
 from apflow_hookspecs.errors import (
     ApflowError,
     ConfigError,
@@ -71,7 +71,7 @@ def test_a_logged_exception_is_one_line_without_traceback(capsys):
 
 def test_debugging_shows_our_records_of_every_level_and_tracebacks(capsys):
     with warnings_shown():
-        show_debug_records()
+        show_records("debug")
         logging.getLogger("apflow.somewhere").debug("so far", exc_info=ValueError("no"))
         logging.getLogger("another.library").debug("not ours")
     logging.getLogger("apflow.somewhere").debug("no more")

@@ -3,7 +3,8 @@ import re
 
 import pytest
 
-from apflow.cli.text import columns, cut, duration, escaped, escaped_json, plural
+from apflow.cli.text import columns, cut, duration, plural
+from apflow.escaping import escaped, escaped_json
 
 
 @pytest.mark.parametrize(

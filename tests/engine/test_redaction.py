@@ -84,11 +84,14 @@ def test_the_longest_form_goes_first(redaction):
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        ("-----BEGIN KEY-----\nMIIEvQIBADANBgkq\n  hkiG9w0BAQEFAASC\nab\n-----END KEY-----\n", "at MIIEvQIBADANBgkq, hkiG9w0BAQEFAASC"),
+        (
+            "-----BEGIN KEY-----\nMIIEvQIBADANBgkq\n  hkiG9w0BAQEFAASC\nab\n-----END KEY-----\n",
+            "at MIIEvQIBADANBgkq, hkiG9w0BAQEFAASC",
+        ),
         ("postgres://ada:love%2Flace@db/flow", "user=ada password=love/lace, love%2Flace"),
         ("https://hooks.example.com/services/T0/B0/xyz", "404 for /services/T0/B0/xyz"),
     ],
-)  # fmt: skip
+)
 def test_parts_that_are_as_secret_as_the_whole_are_found(redaction, value, told):
     redaction.add(value)
     redacted = redaction.text(told)

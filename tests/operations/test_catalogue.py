@@ -5,7 +5,7 @@ from attrs import frozen
 from apflow.operations import CATALOGUE, OPERATIONS, Catalogue, UnknownOperation
 from apflow.operations.catalogue import operation
 from apflow_hookspecs import SCOPES, ApflowError, Caller
-from apflow_hookspecs.errors import InvalidParams, PermissionDenied
+from apflow_hookspecs.errors import ConfigError, InvalidParams, NotFound, PermissionDenied, StorageUnavailable, Unexpected
 
 
 @frozen
@@ -54,6 +54,48 @@ async def test_admin_includes_all_scopes():
 async def test_parameters_that_do_not_fit_are_refused():
     with pytest.raises(InvalidParams, match="first = 1: must be text"):
         await WORDS.call("E", "words.join", {"first": 1}, ADA)
+
+
+def failing(error):
+    async def fail(engine, caller, params):
+        """Fail."""
+        raise error
+
+    return Catalogue((operation("words.fail", scope="read", params=Words, result=str)(fail),))
+
+
+INSIDE = "/srv/flow.db: near SELECT: syntax error"
+
+
+@pytest.mark.parametrize("caller", [Caller.local(), Caller("ada", SCOPES)], ids=["local", "remote"])
+@pytest.mark.parametrize("error", [ZeroDivisionError(INSIDE), OSError(2, INSIDE), RecursionError(INSIDE)], ids=repr)
+async def test_a_fault_is_told_as_an_incident_that_the_log_explains(error, caller, caplog):
+    with pytest.raises(Unexpected) as told:
+        await failing(error).call("E", "words.fail", ["hello"], caller)
+    assert told.value.message.endswith(f"the log tells why, under incident {told.value.incident}")
+    assert "/" not in told.value.message
+    assert told.value.__cause__ is None
+    (record,) = caplog.records
+    assert (record.operation, record.incident, record.exc_info[1]) == ("words.fail", told.value.incident, error)
+
+
+@pytest.mark.parametrize("error", [StorageUnavailable(INSIDE), ConfigError(INSIDE), ApflowError(INSIDE)], ids=repr)
+async def test_what_tells_of_the_inside_is_told_to_users_of_this_machine_only(error, caplog):
+    with pytest.raises(type(error), match="SELECT"):
+        await failing(error).call("E", "words.fail", ["hello"], Caller.local())
+    assert not caplog.records
+    with pytest.raises(ApflowError) as told:
+        await failing(error).call("E", "words.fail", ["hello"], Caller("ada", SCOPES))
+    assert told.value.code == error.code
+    assert "SELECT" not in told.value.message
+    (record,) = caplog.records
+    assert record.incident in told.value.message
+
+
+async def test_a_refusal_reaches_everybody_as_it_is(caplog):
+    with pytest.raises(NotFound, match="no task 'x'"):
+        await failing(NotFound("there is no task 'x'")).call("E", "words.fail", ["hello"], Caller("ada", SCOPES))
+    assert not caplog.records
 
 
 def test_the_summary_is_the_first_line_of_the_docstring():

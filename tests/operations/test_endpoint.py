@@ -179,8 +179,8 @@ async def test_a_fault_is_an_internal_error_without_its_details(call, endpoint, 
         answer = await send(b'{"id": 1, "method": "tasks.count"}')
     assert answer["error"] == {
         "code": -32603,
-        "message": "Something went wrong inside apflow.",
-        "data": {"type": "ApflowError"},
+        "message": "Something unexpected went wrong inside apflow.",
+        "data": {"type": "Unexpected"},
     }
     assert "a request failed" in caplog.text
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import logging
-import traceback
 from urllib.parse import quote
 
 import pytest
@@ -185,14 +184,14 @@ async def test_a_secret_is_refused_where_no_plugin_knows_any():
 
 
 async def test_each_attempt_asks_once_for_each_secret_and_gets_what_it_is_now():
-    plugins = vault(token="the first value", other=CANARY)
+    plugins = vault(token="the first value", other=CANARY)  # noqa: S106 - a test of secrets
     got = []
 
     @executor("turn")
     async def turn(value, more, context: TaskContext):
         got.append((value, more))
         if context.attempt == 1:
-            plugins["vault"].values["token"] = "the second value"
+            plugins["vault"].values["token"] = "the second value"  # noqa: S105 - likewise
             raise Retry(0)
 
     await run([task("root", "turn", value=TOKEN, more=[TOKEN, {"$secret": "other"}])], turn, plugins=plugins)
@@ -246,6 +245,10 @@ async def test_a_value_is_hidden_in_what_tasks_tell_that_did_not_name_it():
     assert tree.tasks["two"].result == {"stolen": "***"}
 
 
+def connect(value, url):
+    raise ConnectionError(f"{value!r} at {url}")
+
+
 @executor("blab")
 async def blab(value: str, way: str, context: TaskContext):
     """Tells its secret in every way that there is."""
@@ -262,7 +265,7 @@ async def blab(value: str, way: str, context: TaskContext):
     if way == "details":
         raise TaskFailed(f"not with {url}", error=f"code {value}", details=told)
     try:
-        raise ConnectionError(f"{value!r} at {url}")
+        connect(value, url)
     except ConnectionError as error:
         context.log.exception("it failed")
         if way == "retry" and context.attempt == 1:
@@ -276,7 +279,13 @@ WAYS = ("result", "details", "raise", "retry", "wait")
 def traces(text):
     """The forms in which the canary stands in a text."""
     cores = [base64.b64encode(b"\0" * n + CANARY.encode()).decode()[4 : 4 + 20] for n in range(3)]
-    forms = [CANARY, quote(CANARY), quote(CANARY, safe=""), *cores, *(core.replace("/", "_").replace("+", "-") for core in cores)]
+    forms = [
+        CANARY,
+        quote(CANARY),
+        quote(CANARY, safe=""),
+        *cores,
+        *(core.replace("/", "_").replace("+", "-") for core in cores),
+    ]
     return [form for form in forms if form in text]
 
 

@@ -12,7 +12,9 @@ from enum import IntEnum
 import click
 
 from apflow.cli.output import colour
-from apflow.cli.text import escaped, plural
+from apflow.cli.text import plural
+from apflow.escaping import escaped
+from apflow.logs import JsonLines, OneLine
 from apflow_hookspecs.errors import ApflowError, ConfigError, StorageOwned, StorageUnavailable
 
 _OURS = logging.getLogger("apflow")
@@ -96,19 +98,6 @@ def _refusal(error: ApflowError) -> Iterator[str]:
         yield f"and {plural(len(lines) - SHOWN, 'more problem')}"
 
 
-class _OneLine(logging.Formatter):
-    """A record in one harmless line; its traceback only when records of DEBUG are shown too."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        error = record.exc_info[1] if record.exc_info else None
-        line = f"{record.levelname.lower()}: {escaped(record.getMessage())}"
-        if error is None:
-            return line
-        if _OURS.isEnabledFor(logging.DEBUG):
-            return f"{line}\n{''.join(traceback.format_exception(error))}".rstrip()
-        return f"{line}: {type(error).__name__}: {escaped(error)}"
-
-
 class _StandardError(logging.Handler):
     """Writes to what `sys.stderr` is at the time: a live display takes its place for a while."""
 
@@ -123,7 +112,7 @@ class _StandardError(logging.Handler):
 def warnings_shown() -> Iterator[None]:
     """While it lasts, log records from WARNING on go to standard error, a line each."""
     root, handler, level = logging.getLogger(), _StandardError(), _OURS.level
-    handler.setFormatter(_OneLine())
+    handler.setFormatter(OneLine())
     root.addHandler(handler)
     try:
         yield
@@ -132,6 +121,13 @@ def warnings_shown() -> Iterator[None]:
         _OURS.setLevel(level)
 
 
-def show_debug_records() -> None:
-    """Let our log records of every level through; what libraries tell of themselves would bury them."""
-    _OURS.setLevel(logging.DEBUG)
+def show_records(level: str) -> None:
+    """Let our log records through from a level on; what libraries tell of themselves would bury them."""
+    _OURS.setLevel(level.upper())
+
+
+def show_json_lines() -> None:
+    """Show log records as JSON."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _StandardError):
+            handler.setFormatter(JsonLines())

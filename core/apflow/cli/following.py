@@ -11,7 +11,8 @@ from typing import Protocol, Self
 from attrs import define, field
 
 from apflow.cli.questions import asks
-from apflow.cli.text import clock, escaped, moment
+from apflow.cli.text import clock, moment
+from apflow.escaping import escaped
 from apflow_hookspecs import Event, Json, TaskStatus
 
 

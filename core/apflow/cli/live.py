@@ -15,7 +15,8 @@ from rich.text import Text
 
 from apflow.cli.following import ended, labels, told
 from apflow.cli.tables import nested, outline
-from apflow.cli.text import duration, escaped
+from apflow.cli.text import duration
+from apflow.escaping import escaped
 from apflow_hookspecs import SETTLED, Event, Json, TaskStatus
 
 BAR = 24

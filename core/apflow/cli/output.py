@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import click
 
-from apflow.cli.text import escaped_json
+from apflow.escaping import escaped_json
 from apflow_hookspecs import Json
 
 

@@ -9,7 +9,8 @@ from attrs import define
 
 from apflow.answers import KINDS
 from apflow.cli.output import compact
-from apflow.cli.text import escaped, moment
+from apflow.cli.text import moment
+from apflow.escaping import escaped
 from apflow_hookspecs import Json, TaskStatus
 
 MOST_LINES = 40

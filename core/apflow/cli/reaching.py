@@ -14,8 +14,9 @@ from attrs import define, field
 from apflow.cli.failures import Interrupted
 from apflow.cli.interrupting import LAST_MOMENT, Interruption
 from apflow.cli.output import say
-from apflow.cli.text import duration, escaped, plural
+from apflow.cli.text import duration, plural
 from apflow.engine import Engine
+from apflow.escaping import escaped
 from apflow.recovery import Recovered
 from apflow.remote import ConnectionLost, RemoteEngine, connected
 from apflow_hookspecs import Caller, Event, Json

@@ -22,7 +22,8 @@ from apflow.cli.output import print_json, print_lines, say
 from apflow.cli.questions import Question, waits_for_answer
 from apflow.cli.reaching import Operations
 from apflow.cli.summary import summary
-from apflow.cli.text import duration, escaped
+from apflow.cli.text import duration
+from apflow.escaping import escaped
 from apflow.remote import ConnectionLost, RemoteEngine
 from apflow_hookspecs import EMPTY, SETTLED, Caller, Json, TaskStatus
 from apflow_hookspecs.errors import InvalidTransition

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from attrs import define, evolve, field
 
-from apflow.cli.failures import show_debug_records
+from apflow.cli.failures import show_json_lines, show_records
 from apflow_hookspecs import Caller, Json, Storage
 
 if TYPE_CHECKING:
@@ -61,6 +61,10 @@ class Session:
         if self.block:
             options["plugins"] = {"block": [*load_settings(self.config).plugins.block, *self.block]}
         settings = load_settings(self.config, options=options)
+        if settings.log_format == "json":
+            show_json_lines()
+        if not self.debug:
+            show_records(settings.log_level)
         for warning in settings.warnings:
             _log.warning("%s", warning)
         return settings
@@ -192,7 +196,7 @@ def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     if value and param.name:
         setattr(session, param.name, (*session.block, *value) if param.name == "block" else value)
         if param.name == "debug":
-            show_debug_records()
+            show_records("debug")
 
 
 def shared_options(command: F) -> F:

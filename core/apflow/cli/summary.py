@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from apflow.cli.following import labels, standing
-from apflow.cli.text import duration, escaped, plural
+from apflow.cli.text import duration, plural
+from apflow.escaping import escaped
 from apflow_hookspecs import Json, TaskStatus
 
 SHOWN = 20

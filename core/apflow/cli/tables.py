@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from apflow.cli.text import columns, cut, escaped
+from apflow.cli.text import columns, cut
+from apflow.escaping import escaped
 from apflow_hookspecs import Json
 
 WIDEST = 60

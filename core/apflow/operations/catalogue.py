@@ -7,17 +7,21 @@ through `apflow.operations.access`.
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from attrs import frozen
 
 from apflow.operations import parameters
 from apflow_hookspecs import ApflowError, Caller, Json
-from apflow_hookspecs.errors import PermissionDenied
+from apflow_hookspecs.errors import ConfigError, PermissionDenied, StorageUnavailable, Unexpected
 
 if TYPE_CHECKING:
     from apflow.engine import Engine
+
+log = logging.getLogger("apflow.operations")
 
 Scope = Literal["read", "submit", "cancel", "admin"]
 P = TypeVar("P")
@@ -119,13 +123,36 @@ class Catalogue(Mapping[str, Operation]):
             PermissionDenied: The caller lacks the operation's scope.
             InvalidParams: The parameters do not fit.
             ApflowError: What the operation refuses.
+            Unexpected: Something else went wrong; the log has it, under the incident that the message names.
         """
         operation = self._operations.get(name)
         if operation is None:
             raise UnknownOperation(f"there is no operation {name!r}{parameters.nearest(name, list(self._operations))}")
         if not caller.scopes & {operation.scope, "admin"}:
             raise PermissionDenied(f"{name} needs the scope {operation.scope!r}, and the caller has {_listed(caller.scopes)}")
-        return await operation.run(engine, caller, operation.structured(params))
+        try:
+            return await operation.run(engine, caller, operation.structured(params))
+        except ApflowError as error:
+            if caller.origin == "local" or not _tells_of_the_inside(error):
+                raise
+            cause: Exception = error
+        except Exception as error:  # noqa: BLE001 - any fault of ours or of a plugin's; the caller gets to know that it happened
+            cause = error
+        raise _incident(name, cause) from None
+
+
+def _tells_of_the_inside(error: ApflowError) -> bool:
+    """Whether its message is for those who run apflow: it may name files."""
+    return isinstance(error, StorageUnavailable | ConfigError) or type(error) is ApflowError
+
+
+def _incident(operation: str, cause: Exception) -> ApflowError:
+    incident = token_hex(4)
+    about = {"operation": operation, "incident": incident}
+    log.error("operation %s failed, incident %s", operation, incident, exc_info=cause, extra=about)
+    if isinstance(cause, StorageUnavailable):
+        return StorageUnavailable(f"the storage cannot be used; the log tells why, under incident {incident}")
+    return Unexpected(f"{operation} failed unexpectedly; the log tells why, under incident {incident}", incident=incident)
 
 
 def _listed(scopes: Iterable[str]) -> str:

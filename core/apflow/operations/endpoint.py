@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from apflow.operations.views import encode, event_view, problem_view
 from apflow_hookspecs import ApflowError, Caller, Json
-from apflow_hookspecs.errors import InvalidParams, Overloaded, TooLarge
+from apflow_hookspecs.errors import InvalidParams, Overloaded, TooLarge, Unexpected
 
 if TYPE_CHECKING:
     from apflow.engine import Engine
@@ -141,7 +141,7 @@ class Client:
             await self._send(_refusal(request_id, error))
         except Exception:
             log.exception("a request failed")
-            await self._send(_refusal(request_id, ApflowError()))
+            await self._send(_refusal(request_id, Unexpected()))
         else:
             await self._send({"jsonrpc": "2.0", "id": request_id, "result": result})
 
@@ -195,6 +195,8 @@ def error_view(error: ApflowError) -> dict[str, Json]:
     data: dict[str, Json] = {"type": type(error).__name__}
     if error.problems:
         data["problems"] = [problem_view(problem) for problem in error.problems]
+    if isinstance(error, Unexpected) and error.incident is not None:
+        data["incident"] = error.incident
     return {"code": error.code, "message": error.message, "data": data}
 
 

@@ -8,7 +8,7 @@ import click
 
 from apflow.cli.output import print_json, print_lines
 from apflow.cli.session import Session, shared_options
-from apflow.cli.text import escaped
+from apflow.escaping import escaped
 from apflow_hookspecs import Caller, Json, TaskStatus
 from apflow_hookspecs.errors import InvalidTransition, WrongAnswer
 

@@ -11,7 +11,8 @@ from apflow.cli.output import print_json, print_lines, say
 from apflow.cli.reading import read_tasks
 from apflow.cli.session import Session, shared_options
 from apflow.cli.tables import table
-from apflow.cli.text import escaped, plural
+from apflow.cli.text import plural
+from apflow.escaping import escaped
 from apflow_hookspecs import Caller, Json
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from apflow.cli.failures import ExitCode
 from apflow.cli.output import print_json, print_lines
 from apflow.cli.session import Session, shared_options
 from apflow.cli.tables import fields
-from apflow.cli.text import escaped
+from apflow.escaping import escaped
 from apflow_hookspecs import Json
 from apflow_hookspecs.errors import StorageOwned
 

@@ -11,7 +11,7 @@ from attrs import asdict
 from apflow.cli.failures import ExitCode
 from apflow.cli.output import print_json
 from apflow.cli.session import Session, shared_options
-from apflow.cli.text import escaped
+from apflow.escaping import escaped
 
 if TYPE_CHECKING:
     from apflow.cli.diagnosis import Finding

@@ -12,7 +12,8 @@ import click
 from apflow.cli.output import print_json, print_lines
 from apflow.cli.session import Session, shared_options
 from apflow.cli.tables import table
-from apflow.cli.text import escaped, plural
+from apflow.cli.text import plural
+from apflow.escaping import escaped
 from apflow_hookspecs import Json
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -9,7 +9,7 @@ import click
 from apflow.cli.output import print_json, print_lines
 from apflow.cli.session import Session, shared_options
 from apflow.cli.tables import table
-from apflow.cli.text import escaped
+from apflow.escaping import escaped
 from apflow_hookspecs import Json
 
 

@@ -10,7 +10,8 @@ import click
 from apflow.cli.output import print_json, print_lines, say
 from apflow.cli.session import Session, shared_options
 from apflow.cli.summary import summary
-from apflow.cli.text import escaped, plural
+from apflow.cli.text import plural
+from apflow.escaping import escaped
 from apflow_hookspecs import Caller, Json
 from apflow_hookspecs.errors import InvalidTransition
 

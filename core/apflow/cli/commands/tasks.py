@@ -12,7 +12,8 @@ from apflow.cli.lazy import LazyCommand
 from apflow.cli.output import compact, print_json, print_lines
 from apflow.cli.session import Session, shared_options
 from apflow.cli.tables import fields, nested, outline, table
-from apflow.cli.text import escaped, moment, plural
+from apflow.cli.text import moment, plural
+from apflow.escaping import escaped
 from apflow_hookspecs import Command, Json, TaskStatus
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -10,7 +10,8 @@ from apflow.cli.failures import ExitCode
 from apflow.cli.output import print_json, print_lines, say
 from apflow.cli.reading import read_tasks
 from apflow.cli.session import Session, shared_options
-from apflow.cli.text import cut, escaped, plural
+from apflow.cli.text import cut, plural
+from apflow.escaping import escaped
 from apflow_hookspecs import Json
 
 SHOWN = 20
