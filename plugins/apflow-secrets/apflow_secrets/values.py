@@ -73,7 +73,7 @@ def _of_file(path: str, *, check_mode: bool) -> str:
 
 
 def _start_of(descriptor: int, size: int) -> bytes:
-    with open(descriptor, "rb", closefd=False) as file:  # noqa: PTH123 - of a descriptor
+    with open(descriptor, "rb", closefd=False) as file:
         return file.read(size)
 
 

@@ -53,7 +53,7 @@ class Asking:
         return {"token": {"executors": ["take"], **self.options}, **self.beside}
 
     async def value(self, name="token", *, origin="local", executor="take", inputs=(), resolved=()):
-        """What an attempt is given; `inputs` are the author's, `resolved` what they have become where that is something else."""
+        """What an attempt is given; `inputs` are the author's, `resolved` what became of them."""
         written = {"value": secret(name), **dict(inputs)}
         task = Task(n=0, id="t", key="t", name="t", tree_id="t", executor=executor, inputs=written)
         context = TaskContext(task=task, inputs={**written, **dict(resolved)}, origin=origin)

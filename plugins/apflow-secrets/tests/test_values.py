@@ -21,10 +21,10 @@ class Ring(KeyringBackend):
 
     priority = 1
 
-    def __init__(self, entries, locked=False):
+    def __init__(self):
         super().__init__()
-        self.entries = entries
-        self.locked = locked
+        self.entries = {}
+        self.locked = False
 
     def get_password(self, service, username):
         if self.locked:
@@ -38,7 +38,7 @@ class Ring(KeyringBackend):
 @pytest.fixture
 def ring():
     before = keyring.get_keyring()
-    ring = Ring({})
+    ring = Ring()
     keyring.set_keyring(ring)
     yield ring
     keyring.set_keyring(before)
