@@ -87,6 +87,13 @@ def test_the_contract_imports_pluggy_attrs_and_the_standard_library_only():
     assert not {module: names for module, names in crossing.items() if names}
 
 
+@pytest.mark.parametrize("package", [HOST, CONTRACT, *map(package_of, PLUGINS)], ids=lambda folder: folder.name)
+def test_data_is_json_and_never_becomes_code(package):
+    formats = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "yaml"}
+    crossing = {str(module.relative_to(HOUSE)): imported(module) & formats for module in modules(package)}
+    assert not {module: names for module, names in crossing.items() if names}
+
+
 @each_plugin
 def test_the_top_of_a_plugin_loads_nothing_heavy(plugin):
     package = package_of(plugin).name
