@@ -66,14 +66,15 @@ async def test_the_guide_to_plugins_works_when_it_is_typed_in():
     tasks = {
         "shout": {"executor": "shouting_executor", "inputs": {"name": "Ada"}},
         "mumble": {"executor": "shouting_executor", "inputs": {"nmae": "Ada"}},
-        "secret": {"executor": "hello_executor", "inputs": {"name": {"$secret": "who"}}},
+        "size": {"executor": "page_size", "inputs": {"url": "http://127.0.0.1"}},
     }
-    async with engine_of(typed["Shouting"](typed["hello"]), typed["hello"]) as engine:
+    titles = {"titles": typed["Titles"]()}
+    async with engine_of(typed["Shouting"](typed["hello"]), typed["hello"], plugins=titles) as engine:
         array = [{"id": "root"}, *({**task, "id": id, "parent_id": "root"} for id, task in tasks.items())]
         done = (await engine.manager.distribute_task_tree(await engine.creator.create_task_tree_from_array(array))).tasks
     assert done["shout"].result == {"text": "HELLO ADA!"}
     assert done["mumble"].error["code"] == "bad_input"
-    assert done["secret"].error["code"] == "bad_input"
+    assert (done["size"].error["code"], "127.0.0.1" in done["size"].error["message"]) == ("denied", True)
 
 
 def test_the_waits_of_the_guide_end_as_it_says():
