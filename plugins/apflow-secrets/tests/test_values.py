@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
+import threading
 
 import keyring
 import pytest
@@ -25,8 +27,10 @@ class Ring(KeyringBackend):
         super().__init__()
         self.entries = {}
         self.locked = False
+        self.asked_in = None
 
     def get_password(self, service, username):
+        self.asked_in = threading.current_thread()
         if self.locked:
             raise KeyringLocked(f"will not tell {self.entries}")
         return self.entries.get((service, username))
@@ -154,6 +158,7 @@ async def test_a_value_that_cannot_be_used_is_refused_without_being_shown(asking
 async def test_the_keyring_is_asked_in_a_thread(asking, ring):
     ring.set_password("https://host/api", "ada", CANARY)
     assert await asking(keyring="https://host/api/ada").value() == CANARY
+    assert ring.asked_in is not threading.main_thread()
 
 
 async def test_an_entry_that_the_keyring_does_not_have_denies(asking, ring):
@@ -170,7 +175,7 @@ async def test_of_a_keyring_that_fails_only_the_kind_of_error_is_told(asking, ri
 
 
 async def test_without_keyring_it_is_told_what_brings_it(asking, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "keyring", None)
+    monkeypatch.setitem(sys.modules, "keyring", None)
     told = "the secret 'token' cannot be read: keyring is not installed; apflow-secrets[keyring] brings it"
     assert await asking(keyring="service/user").refusal() == told
 
