@@ -13,20 +13,27 @@ _HARMLESS = frozenset({"accept", "accept-language", "user-agent"})
 async def followed(client: httpx.AsyncClient, request: httpx.Request, redirects: int) -> httpx.Response:
     """Send a request and follow so many redirects; with none the answer is returned that would redirect."""
     origin, left = _origin(request.url), False
-    response = await client.send(request, stream=True, follow_redirects=False)
+    response = await _sent(client, request)
     for _ in range(redirects):
         if response.next_request is None:
             return response
         await response.aclose()
         left = left or _origin(response.next_request.url) != origin
         request = _hop(response.request, response.next_request, left=left)
-        # Without its own authentication the client would add the one that it has for all requests.
-        options = {"auth": None} if left else {}
-        response = await client.send(request, stream=True, follow_redirects=False, **options)
+        response = await _sent(client, request, left=left)
     if redirects and response.next_request is not None:
         await response.aclose()
         raise httpx.TooManyRedirects(f"{response.url.host}: there are more than {redirects} redirects", request=request)
     return response
+
+
+async def _sent(client: httpx.AsyncClient, request: httpx.Request, *, left: bool = False) -> httpx.Response:
+    # Elsewhere the client must not add the authentication that it has for all requests.
+    auth = None if left else httpx.USE_CLIENT_DEFAULT
+    try:
+        return await client.send(request, stream=True, auth=auth, follow_redirects=False)
+    except httpx.InvalidURL:  # the client reads a redirect's URL also where it does not follow
+        raise Refused(request.url.host, "it redirects to a malformed URL") from None
 
 
 def _hop(before: httpx.Request, after: httpx.Request, *, left: bool) -> httpx.Request:
