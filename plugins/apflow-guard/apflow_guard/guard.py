@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """From a host name and a port to its addresses; raises OSError."""
 
-_OWN = ("cert", "http1", "http2", "mounts", "proxies", "proxy", "transport", "trust_env", "verify")
+_OWN = ("cert", "http1", "http2", "max_redirects", "mounts", "proxies", "proxy", "transport", "trust_env", "verify")
 """Options of `httpx.AsyncClient` that would lead around the guard, or are the operator's."""
 
 
@@ -100,7 +100,9 @@ class Guard:
             raise ValueError("follow_redirects: redirects are followed by guard.send(client, request, redirects=…)")
         if own := sorted(options.keys() & set(_OWN)):
             raise ValueError(f"{', '.join(own)}: the guard decides this itself")
-        return httpx.AsyncClient(**{"timeout": None, **options}, transport=self.transport(), trust_env=False)
+        # Redirects that httpx follows would take the caller's headers along, and share no time.
+        own_way = {"transport": self.transport(), "trust_env": False, "max_redirects": 0}
+        return httpx.AsyncClient(**{"timeout": None, **options, **own_way})
 
     def transport(self) -> httpx.AsyncBaseTransport:
         """The guarded transport by itself, for a client of one's own."""

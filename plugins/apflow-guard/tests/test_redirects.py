@@ -81,6 +81,14 @@ async def test_more_redirects_than_the_operator_allows_are_refused(serve):
     assert server.heads == []
 
 
+async def test_httpx_itself_follows_none(pair):
+    first, second, guard = await pair()
+    async with guard.client() as client:
+        with pytest.raises(httpx.TooManyRedirects):
+            await client.get(first.url, headers=SECRETS, follow_redirects=True)
+    assert second.connections == 0
+
+
 async def test_within_an_origin_the_headers_go_along(serve):
     server = await serve(leading("/a"))
     await body_of(opened(server), server.url, redirects=1, headers=SECRETS)
