@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from apflow_guard import Refused
+from apflow_guard.places import place_of
 
 from .conftest import PUBLIC, guard_for, names
 
@@ -128,3 +133,23 @@ def test_a_refusal_says_what_would_open_it(url, allow):
         guard_for().check_url(url)
     assert f"[{allow!r}]" in str(refused.value)
     guard_for(allow).check_url(url)
+
+
+pieces = st.sampled_from(
+    ["http:", "//", "/", "@", ":", "[", "]", "%", "#", "?", "\\", ".", "-", "_", "127", "0x", "public", "80", "::"]
+)
+
+
+@given(st.lists(pieces | st.text(max_size=3), max_size=12).map("".join), st.sampled_from(["", "http://", "https://"]))
+@settings(max_examples=1000)
+def test_whatever_is_written_either_passes_as_httpx_reads_it_or_is_refused(text, start):
+    try:
+        place = place_of(start + text)
+    except Refused:
+        return
+    read = httpx.URL(start + text).raw_host.decode()
+    if place.address is None:
+        assert place.host == read.removesuffix(".")
+        assert any(character.isalpha() or character in "-_" for character in place.host)
+    else:
+        assert place.address == ip_address(read)
