@@ -45,7 +45,8 @@ class Command:
 
     With `click.pass_obj` it is handed the program's session: `session.call(operation, **params)` answers an operation, here or
     through the process that has the storage open; `session.reach(work)` awaits `work(operations)` likewise, for more than one;
-    `session.json` says whether to print for machines. The options that all commands share need not be declared.
+    `session.section(name, cls)` is a plugin's table of the configuration; `session.json` tells to print for machines. The
+    options that all commands share need not be declared, nor by the commands in a group.
 
     Args:
         name: `apflow NAME`.

@@ -230,9 +230,13 @@ def test_a_plugins_command_takes_the_shared_options_before_and_after_its_name(ap
     source = (
         "import click\nfrom apflow_hookspecs import Command, hookimpl\n\n\n"
         "@click.command()\n@click.option('--debug')\n@click.pass_obj\n"
-        "def hello(session, debug):\n    click.echo(f'{session.db} {session.json} {debug}')\n\n\n"
+        "def hello(session, debug):\n    click.echo(f'{session.db} {session.settings.db[-4:]} {session.json} {debug}')\n\n\n"
+        "@click.group()\ndef greetings():\n    pass\n\n\ngreetings.add_command(hello)\n\n\n"
         "@hookimpl\ndef apflow_commands():\n    yield Command('hello', 'Say hello.', 'greeter:hello')\n"
+        "    yield Command('greetings', 'Say more.', 'greeter:greetings')\n"
     )
     program = apflow_with("greeter", greeter=source)
-    assert program("--db", "a.db", "hello", "--json").out == "a.db True None\n"
-    assert program("hello", "--db", "b.db", "--debug", "mine").out == "b.db False mine\n"
+    assert program("--db", "a.db", "hello", "--json").out == "a.db a.db True None\n"
+    assert program("hello", "--db", "b.db", "--debug", "mine").out == "b.db b.db False mine\n"
+    assert program("greetings", "--db", "b.db", "hello", "--json").out == "b.db b.db True None\n"
+    assert program("greetings", "hello", "--db", "c.db").out == "c.db c.db False None\n"

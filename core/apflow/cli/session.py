@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+C = TypeVar("C")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,6 +52,7 @@ class Session:
     debug: bool = False
     json: bool = False
     haunted: bool = field(default=False, init=False)
+    _told: set[str] = field(factory=set, init=False)
 
     @cached_property
     def settings(self) -> Settings:
@@ -66,8 +68,23 @@ class Session:
         if not self.debug:
             show_records(settings.log_level)
         for warning in settings.warnings:
-            _log.warning("%s", warning)
+            if warning not in self._told:
+                self._told.add(warning)
+                _log.warning("%s", warning)
         return settings
+
+    def forget(self) -> None:
+        """Read the settings and load the plugins anew: to find a plugin's command, both were needed before its options."""
+        for name in ("settings", "host"):
+            self.__dict__.pop(name, None)
+
+    def section(self, name: str, cls: type[C]) -> C:
+        """A plugin's table of the configuration, structured into its attrs class.
+
+        Raises:
+            ConfigError: It does not fit.
+        """
+        return self.settings.section(name, cls)
 
     @cached_property
     def host(self) -> Host:
@@ -195,6 +212,7 @@ def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     session = ctx.ensure_object(Session)
     if value and param.name:
         setattr(session, param.name, (*session.block, *value) if param.name == "block" else value)
+        session.forget()
         if param.name == "debug":
             show_records("debug")
 
@@ -208,7 +226,10 @@ def shared_options(command: F) -> F:
 
 
 def share_options(command: click.Command) -> None:
-    """Give a loaded command those of the shared options that it does not have, nor others of the same name."""
+    """Give a loaded command, and those in it, what they lack of the shared options, where no other has the name."""
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            share_options(inner)
     taken = {name for parameter in command.params for name in parameter.opts}
     for names, about in _OPTIONS:
         if taken.isdisjoint(names):

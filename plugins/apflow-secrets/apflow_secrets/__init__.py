@@ -27,7 +27,8 @@ class Secrets:
         from apflow_secrets.grants import Grants  # noqa: PLC0415 - a plugin is imported at every start
         from apflow_secrets.options import Options  # noqa: PLC0415
 
-        self._grants = Grants(engine.section("secrets", Options).known)
+        options = engine.section("secrets", Options)
+        self._grants = Grants(options.known, options.exclusive)
 
     @hookimpl
     def apflow_validate_task(self, task: Task, tree: TaskTree) -> Iterable[Problem]:
@@ -37,7 +38,9 @@ class Secrets:
     @hookimpl
     async def apflow_resolve_secret(self, name: str, task: Task, context: TaskContext) -> str | None:
         """Read a secret for an attempt that may have it."""
-        return None if self._grants is None else await self._grants.value(name, task, context)
+        if self._grants is None or not self._grants.concern(name):
+            return None
+        return await self._grants.value(name, task, context)
 
     @hookimpl
     def apflow_commands(self) -> Iterator[Command]:

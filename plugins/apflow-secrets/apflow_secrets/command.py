@@ -17,22 +17,13 @@ C = TypeVar("C")
 HEADER = ("name", "source", "executors", "hosts", "remote", "can be read")
 
 
-class Settings(Protocol):
-    """The configuration."""
-
-    def section(self, name: str, cls: type[C]) -> C:
-        """A plugin's table."""
-        ...
-
-
 class Session(Protocol):
     """What the program hands to a command (see `apflow_hookspecs.Command`)."""
 
     json: bool
 
-    @property
-    def settings(self) -> Settings:
-        """The merged configuration."""
+    def section(self, name: str, cls: type[C]) -> C:
+        """A plugin's table of the configuration."""
         ...
 
 
@@ -42,12 +33,11 @@ def secrets() -> None:
 
 
 @secrets.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print for machines.")
 @click.pass_obj
-def list_secrets(session: Session, *, as_json: bool) -> None:
+def list_secrets(session: Session) -> None:
     """List the secrets of the configuration: where each is, who may have it, and whether this user can read it now."""
-    found = [_view(name, secret) for name, secret in sorted(session.settings.section("secrets", Options).known.items())]
-    if as_json or session.json:
+    found = [_view(name, secret) for name, secret in sorted(session.section("secrets", Options).known.items())]
+    if session.json:
         click.echo(json.dumps({"secrets": found}, indent=2))
         return
     for line in _table([HEADER, *map(_row, found)]):

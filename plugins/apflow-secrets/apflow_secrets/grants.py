@@ -22,13 +22,21 @@ class Grants:
 
     Args:
         known: Each secret by its name.
+        exclusive: Whether other names are refused.
     """
 
     known: Mapping[str, Secret]
+    exclusive: bool = True
+
+    def concern(self, name: str) -> bool:
+        """Whether a name is decided on here."""
+        return self.exclusive or name in self.known
 
     def problems(self, task: Task, origin: str) -> Iterator[Problem]:
         """What is wrong with the secrets that a task names, as far as its inputs are known when it is created."""
         for field, name in chain(find("inputs", task.inputs), find("params", task.params)):
+            if not self.concern(name):
+                continue
             try:
                 secret = self._granted(name, task, origin)
                 for place in INPUTS:

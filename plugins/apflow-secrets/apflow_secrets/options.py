@@ -90,6 +90,8 @@ class Options:
 
     Args:
         known: The secrets by the name that tasks use.
+        exclusive: Whether a name that is not among them is refused; otherwise it is left to other plugins that know secrets.
     """
 
     known: Mapping[str, Secret] = field(factory=dict, converter=_named)
+    exclusive: bool = True

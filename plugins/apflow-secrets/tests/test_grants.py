@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from apflow_hookspecs import Caller
+from apflow.testing import engine_of
+from apflow_hookspecs import Caller, hookimpl
 from apflow_hookspecs.errors import InvalidTask, PermissionDenied
+from apflow_secrets import Secrets
 
-from .conftest import CANARY, REMOTE, secret
+from .conftest import CANARY, REMOTE, secret, take
 
 OUTSIDE = "is none that tasks of the executor 'take' may have here"
 
@@ -93,3 +95,29 @@ async def test_a_local_caller_is_told_more_than_one_from_outside(asking):
     ask = asking()
     assert await ask.problems(caller=Caller.local(), value=secret()) == []
     assert await ask.problems(caller=REMOTE, value=secret()) != []
+
+
+class Vault:
+    """Another plugin that knows secrets."""
+
+    @hookimpl
+    def apflow_resolve_secret(self, name):
+        return CANARY if name == "elsewhere" else None
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+async def test_another_plugin_is_asked_for_what_is_not_listed_where_that_is_said(exclusive):
+    sections = {"secrets": {"known": {}, "exclusive": exclusive}}
+    tasks = [{"id": name, "executor": "take", "inputs": {"value": secret(name)}} for name in ("elsewhere", "nowhere")]
+    async with engine_of(take, plugins={"a": Secrets(), "b": Vault()}, sections=sections) as engine:
+        creator, manager = engine.creator, engine.manager
+        if exclusive:
+            for each in tasks:
+                with pytest.raises(InvalidTask, match=r"is unknown"):
+                    await creator.create_task_tree_from_array([each])
+            return
+        ends = [await manager.distribute_task_tree(await creator.create_task_tree_from_array([each])) for each in tasks]
+    assert ends[0].root.result == "taken"
+    assert (ends[1].root.error["code"], ends[1].root.error["message"]) == (
+        "denied", "there is no secret 'nowhere': no plugin knows it",
+    )  # fmt: skip

@@ -85,6 +85,11 @@ def test_machines_get_them_as_json(listed, options):
     assert "has the mode 0644" in last["why"]
 
 
+def test_the_options_that_all_commands_share_may_stand_after_it(apflow):
+    (apflow.folder / "other.toml").write_text(SETTINGS[1])
+    assert apflow("secrets", "list", "--config", "other.toml", "--json").json["secrets"][0]["name"] == "signing_key"
+
+
 def test_without_a_configuration_none_is_listed(apflow):
     assert apflow("secrets", "list", "--json").json == {"secrets": []}
 
