@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from apflow_guard import Guard
 
 _TEXT = {"type": "string"}
-_VALUES = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean", "array"]}}
 
 
 class RestExecutor:
@@ -44,26 +43,14 @@ class RestExecutor:
         "required": ["url"],
         "properties": {
             "url": {**_TEXT, "description": "Where the request goes: http or https"},
-            "method": {**_TEXT, "default": "GET", "description": f"One of {', '.join(METHODS)}"},
-            "headers": {
-                "type": ["object", "null"],
-                "additionalProperties": {"type": ["string", "number"]},
-                "description": "Headers by name",
-            },
-            "params": {
-                **_VALUES,
-                "type": ["object", "null"],
-                "description": "Added to the URL's query; a list repeats its name",
-            },
+            "method": {"type": ["string", "null"], "default": "GET", "description": f"One of {', '.join(METHODS)}"},
+            "headers": {"type": ["object", "null"], "description": "Texts and numbers by name"},
+            "params": {"type": ["object", "null"], "description": "Added to the URL's query; a list repeats its name"},
             "json": {"description": "The body, as JSON"},
             "data": {"type": ["object", "string", "null"], "description": "The body: an object as a form, a text as it is"},
             "auth": {
                 "type": ["object", "null"],
-                "required": ["type"],
-                "properties": {
-                    "type": {**_TEXT, "description": "bearer (token), basic (username, password) or apikey (key, value)"},
-                    "location": {"type": ["string", "null"], "description": "Of an apikey: header (the default) or query"},
-                },
+                "description": "Of type bearer (token), basic (username, password) or apikey (key, value, location)",
             },
             "timeout": {
                 "type": ["number", "null"],

@@ -191,6 +191,14 @@ async def test_an_answer_that_is_not_expected_is_told_though_its_body_never_ends
     assert (failure.value.details["body"], failure.value.retry_after) == ("wait", 9)
 
 
+async def test_of_an_answer_that_is_not_expected_no_more_is_read_than_is_told(fetch, server):
+    server.unending["/"] = b"HTTP/1.1 500 Oh\r\nContent-Length: 9000000\r\n\r\n" + b"x" * 20_000
+    with pytest.raises(TaskFailed, match="answered 500 Internal Server Error") as failure:
+        await fetch()
+    assert failure.value.details["body"] == "x" * 2000
+    await asyncio.wait_for(server.left.wait(), 10)
+
+
 async def test_a_server_that_is_not_there_is_told_in_plain_words(executor, unused_tcp_port_factory):
     port = unused_tcp_port_factory()
     executor.guard = Guard(GuardOptions(allow=(f"127.0.0.1:{port}",)))
@@ -217,7 +225,7 @@ async def test_an_answer_that_is_not_whole_or_no_http_is_told(fetch, server, sen
 @pytest.mark.parametrize("sent", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbe"])
 async def test_a_server_that_is_too_slow_is_left_in_time(fetch, server, sent):
     server.unending["/"] = sent
-    with pytest.raises(TaskFailed) as failure:
+    with pytest.raises(TaskFailed, match=r"took longer than 0\.1 s") as failure:
         await fetch(timeout=0.1)
     assert failure.value.error == "timeout"
     await asyncio.wait_for(server.left.wait(), 10)
@@ -247,6 +255,19 @@ async def test_a_certificate_that_nobody_knows_is_told(secure):
     with pytest.raises(TaskFailed, match="its certificate cannot be trusted: unable to get local issuer certificate"):
         await executor.execute({"url": f"https://{secure.place}/"})
     await executor.aclose()
+
+
+async def test_a_server_that_speaks_no_tls_is_told(executor):
+    def greet(_, writer):
+        writer.write(b"SSH-2.0-OpenSSH_9.6\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as listening:
+        place = f"127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        executor.guard = Guard(GuardOptions(allow=(place,)))
+        with pytest.raises(TaskFailed, match=rf"^GET https://{place} failed: TLS could not be agreed on: ") as failure:
+            await executor.execute({"url": f"https://{place}/canary"})
+    assert failure.value.details == {"exception": "ConnectError"}
 
 
 async def test_the_operator_can_leave_a_certificate_unchecked(secure):

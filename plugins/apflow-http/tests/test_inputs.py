@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from apflow_guard import Guard, GuardOptions
 from apflow_hookspecs import Dependency, TaskContext, TaskFailed
@@ -151,6 +152,24 @@ async def test_what_the_guard_refuses_is_denied_at_creation_and_when_it_runs(pub
 )
 def test_what_is_only_known_later_passes_at_creation(public, inputs):
     assert problems(public, inputs) == []
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        dict.fromkeys(FIELDS) | {"url": URL},
+        {"url": URL, "method": "get", "headers": {"X": 1}, "params": {"a": [1, "b", True]}, "expect": [200, "4xx"]},
+        {"url": URL, "auth": {"type": "basic", "username": "a", "password": ""}, "data": "text", "timeout": 0.5},
+        {"url": URL, "auth": {"type": "bearer", "token": "t"}, "data": {"a": 1}, "verify": True, "redirects": 3},
+    ],
+)
+def test_what_is_taken_fits_the_schema_that_is_shown(public, inputs):
+    assert problems(public, inputs) == []
+    assert list(Draft202012Validator(RestExecutor.input_schema).iter_errors(inputs)) == []
+
+
+def test_the_schema_tells_every_input():
+    assert set(RestExecutor.input_schema["properties"]) == set(FIELDS)
 
 
 def test_a_url_may_arrive_from_a_dependency(public):

@@ -11,6 +11,7 @@ import pytest
 
 from apflow_hookspecs import TaskContext, TaskFailed
 from apflow_http import Options
+from apflow_http.saving import NewFile
 
 from .conftest import answer, task_of
 
@@ -171,3 +172,12 @@ async def test_a_name_that_the_system_does_not_take_is_told(save, root):
 async def test_many_files_are_saved_at_once_into_one_new_folder(save, root):
     await asyncio.gather(*(save(f"new/{n}") for n in range(8)))
     assert found(root) == ["new", *(f"new/{n}" for n in range(8))]
+
+
+def test_a_step_that_comes_after_the_end_does_nothing(root):
+    file = NewFile(str(root), "a/file")
+    file.close()
+    file.begin()
+    file.write(b"late")
+    file.finish()
+    assert found(root) == []
