@@ -19,7 +19,7 @@ from apflow.known import missing_storage
 from apflow.manager import TaskManager
 from apflow.policies import refuse_misfits
 from apflow.recovery import Recovered
-from apflow_hookspecs import Caller, Event, ExecutableTask, Json, Storage, StorageOptions, TaskStatus, TaskTree
+from apflow_hookspecs import Caller, Event, ExecutableTask, Json, Operation, Storage, StorageOptions, TaskStatus, TaskTree
 from apflow_hookspecs.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,13 +62,20 @@ class Engine:
         """The executors of all plugins, by id."""
         return self.host.executors
 
+    @property
+    def operations(self) -> Mapping[str, Operation]:
+        """The catalogue: all that can be called, by name."""
+        from apflow.operations import CATALOGUE  # noqa: PLC0415 - a script that runs a tree needs none of it
+
+        return CATALOGUE
+
     async def call(self, operation: str, params: Mapping[str, Json] | Sequence[Json], caller: Caller) -> Json:
         """Run an operation of the catalogue and return its JSON result.
 
         Raises:
             ApflowError: What the operation refuses.
         """
-        from apflow.operations import CATALOGUE  # noqa: PLC0415 - a script that runs a tree needs none of it
+        from apflow.operations import CATALOGUE  # noqa: PLC0415 - likewise
 
         return await CATALOGUE.call(self, operation, params, caller)
 
@@ -104,6 +111,10 @@ class Engine:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LINGER):
                     await self.endpoint.idle.wait()
+
+    async def drain(self) -> None:
+        """Start nothing more, refuse what is new, and give what runs `drain_timeout` seconds to end."""
+        await self.manager.drain()
 
     def section(self, name: str, cls: type[C]) -> C:
         """A plugin's part of the configuration, structured into its attrs class.

@@ -154,10 +154,6 @@ def _kind(code: int, name: str) -> type[ApflowError]:
     named = getattr(errors, name, None)
     if isinstance(named, type) and issubclass(named, ApflowError):
         return named
-    if name == "UnknownOperation":
-        from apflow.operations.catalogue import UnknownOperation  # noqa: PLC0415 - for this alone; it is never light
-
-        return UnknownOperation
     return errors.BY_CODE.get(code, ApflowError)
 
 

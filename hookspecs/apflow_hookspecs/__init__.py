@@ -34,7 +34,7 @@ inside the executor, the command or the route that needs them.
 """
 
 from apflow_hookspecs import errors, specs
-from apflow_hookspecs.engine import SCOPES, Caller, Command, Engine
+from apflow_hookspecs.engine import SCOPES, Caller, Command, Engine, Operation
 from apflow_hookspecs.errors import ApflowError, Problem, TaskFailed
 from apflow_hookspecs.executors import (
     CallNext,
@@ -81,8 +81,8 @@ from apflow_hookspecs.task import (
 __all__ = [
     "EMPTY", "MAX_INSTANT", "PROJECT", "SCOPES", "SETTLED",
     "ApflowError", "Attempt", "Batch", "CallNext", "Caller", "Change", "Command", "Committed", "Dependency", "Engine", "Event",
-    "EventType", "ExecutableTask", "FunctionExecutor", "Json", "Lost", "OnCrash", "Page", "Policy", "Problem", "Record",
-    "RecordWrite", "Retry", "Storage", "StorageOptions", "StorageScheme", "Task", "TaskContext", "TaskFailed", "TaskQuery",
-    "TaskStatus", "TaskTree", "Wait",
+    "EventType", "ExecutableTask", "FunctionExecutor", "Json", "Lost", "OnCrash", "Operation", "Page", "Policy", "Problem",
+    "Record", "RecordWrite", "Retry", "Storage", "StorageOptions", "StorageScheme", "Task", "TaskContext", "TaskFailed",
+    "TaskQuery", "TaskStatus", "TaskTree", "Wait",
     "as_datetime", "as_instant", "errors", "executor", "hookimpl", "hookspec", "rfc3339", "specs",
 ]  # fmt: skip

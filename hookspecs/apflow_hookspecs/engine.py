@@ -11,6 +11,7 @@ from typing import Literal, Protocol, TypeVar
 
 from attrs import frozen
 
+from apflow_hookspecs.errors import ApflowError
 from apflow_hookspecs.executors import ExecutableTask
 from apflow_hookspecs.storage import Storage
 from apflow_hookspecs.task import Event, Json, TaskTree
@@ -45,6 +46,7 @@ class Command:
 
     With `click.pass_obj` it is handed the program's session: `session.call(operation, **params)` answers an operation, here or
     through the process that has the storage open; `session.reach(work)` awaits `work(operations)` likewise, for more than one;
+    `session.serve(work)` opens the engine here and awaits `work(engine, asked)`, whose event the first signal to end sets;
     `session.section(name, cls)` is a plugin's table of the configuration; `session.json` tells to print for machines. The
     options that all commands share need not be declared, nor by the commands in a group.
 
@@ -59,6 +61,38 @@ class Command:
     target: str
 
 
+class Operation(Protocol):
+    """One operation of the catalogue, as front ends describe it."""
+
+    @property
+    def name(self) -> str:
+        """`tasks.get`."""
+        ...
+
+    @property
+    def summary(self) -> str:
+        """One line."""
+        ...
+
+    @property
+    def scope(self) -> str:
+        """What the caller needs; `admin` includes all."""
+        ...
+
+    @property
+    def errors(self) -> Sequence[type[ApflowError]]:
+        """What it refuses, beside `InvalidParams` and `PermissionDenied`."""
+        ...
+
+    def schema(self) -> dict[str, Json]:
+        """JSON Schema of the named parameters; positional ones are in the order of its `properties`."""
+        ...
+
+    def result_schema(self) -> dict[str, Json]:
+        """JSON Schema of the result."""
+        ...
+
+
 C = TypeVar("C")
 
 
@@ -70,6 +104,11 @@ class Engine(Protocol):
     @property
     def executors(self) -> Mapping[str, ExecutableTask]:
         """The executors of all plugins, by id."""
+        ...
+
+    @property
+    def operations(self) -> Mapping[str, Operation]:
+        """The catalogue: all that can be called, by name."""
         ...
 
     async def call(self, operation: str, params: Mapping[str, Json] | Sequence[Json], caller: Caller) -> Json:
@@ -90,6 +129,10 @@ class Engine(Protocol):
         Raises:
             NotFound: There is no such task.
         """
+        ...
+
+    async def drain(self) -> None:
+        """Start nothing more, refuse what is new (`Overloaded`), and give what runs `drain_timeout` seconds to end."""
         ...
 
     def section(self, name: str, cls: type[C]) -> C:

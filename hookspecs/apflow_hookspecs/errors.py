@@ -46,6 +46,17 @@ class Problem:
         if self.severity not in SEVERITIES:
             raise ValueError(f"severity = {shortened(self.severity)}: must be one of {', '.join(map(repr, SEVERITIES))}")
 
+    def as_json(self) -> dict[str, Any]:
+        """As front ends show it; the value may be anything, so it is shown as shortened text."""
+        return {
+            "message": str(self),
+            "task": self.task,
+            "field": self.field,
+            "value": None if self.field is None else shortened(self.value),
+            "rule": self.rule,
+            "code": self.code,
+        }
+
     def __str__(self) -> str:
         """The problem in one line: task, field and value, then the rule."""
         where = [f"task {self.task!r}"] if self.task is not None else []
@@ -86,6 +97,16 @@ class ApflowError(Exception):
         self.problems = problems
         super().__init__(self.message)
 
+    def as_json(self) -> dict[str, Any]:
+        """As JSON-RPC has errors: `code`, `message`, and `data` with the class's name as `type` and the `problems`, if any."""
+        data: dict[str, Any] = {"type": type(self).__name__}
+        if self.problems:
+            data["problems"] = [problem.as_json() for problem in self.problems]
+        for name in ("incident", "retry_after"):
+            if getattr(self, name, None) is not None:
+                data[name] = getattr(self, name)
+        return {"code": self.code, "message": self.message, "data": data}
+
 
 def _first_sentence(error: type[ApflowError]) -> str:
     paragraph = (error.__doc__ or error.__name__).strip().partition("\n\n")[0]
@@ -104,6 +125,12 @@ class Unexpected(ApflowError):
     def __init__(self, message: str | None = None, *, incident: str | None = None) -> None:
         super().__init__(message)
         self.incident = incident
+
+
+class UnknownOperation(ApflowError):
+    """There is no such operation."""
+
+    code = -32601
 
 
 class InvalidParams(ApflowError):

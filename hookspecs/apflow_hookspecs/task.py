@@ -149,6 +149,17 @@ class Wait:
             stored |= {"policy": self.policy, "before": None if self.before is None else self.before.as_json()}
         return stored
 
+    def shown(self) -> dict[str, Json]:
+        """As every front end shows it: the instant as RFC 3339."""
+        return {
+            "kind": self.kind,
+            "until": rfc3339(self.at),
+            "prompt": self.prompt,
+            "schema": None if self.schema is None else dict(self.schema),
+            "answer": self.answer,
+            "policy": self.policy,
+        }
+
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Wait:
         """What `as_json` made."""
@@ -342,3 +353,21 @@ class Event:
     attempt: int = 0
     actor: str | None = None
     data: Mapping[str, Any] | None = None
+
+    def as_json(self) -> dict[str, Json]:
+        """As every front end shows it: instants as RFC 3339."""
+        data = None if self.data is None else dict(self.data)
+        if data is not None and isinstance(wait := data.get("wait"), Mapping):
+            data["wait"] = Wait.from_json(wait).shown()
+        return {
+            "seq": self.seq,
+            "tree_id": self.tree_id,
+            "run": self.run,
+            "task_id": self.task_id,
+            "type": self.type,
+            "status": str(self.status),
+            "at": rfc3339(self.at),
+            "attempt": self.attempt,
+            "actor": self.actor,
+            "data": data,
+        }

@@ -1,11 +1,18 @@
-import msgspec
 import pytest
 from attrs import frozen
 
-from apflow.operations import CATALOGUE, OPERATIONS, Catalogue, UnknownOperation
+from apflow.operations import CATALOGUE, OPERATIONS, Catalogue
 from apflow.operations.catalogue import operation
 from apflow_hookspecs import SCOPES, ApflowError, Caller
-from apflow_hookspecs.errors import ConfigError, InvalidParams, NotFound, PermissionDenied, StorageUnavailable, Unexpected
+from apflow_hookspecs.errors import (
+    ConfigError,
+    InvalidParams,
+    NotFound,
+    PermissionDenied,
+    StorageUnavailable,
+    Unexpected,
+    UnknownOperation,
+)
 
 
 @frozen
@@ -127,7 +134,7 @@ def test_every_operation_says_what_it_takes_gives_and_refuses(declared):
     assert schema["type"] == "object"
     assert schema["additionalProperties"] is False
     assert all(described(part) for part in schema["properties"].values()), schema
-    assert msgspec.json.schema(declared.result)
+    assert declared.result_schema()
     assert declared.summary.endswith(".")
     assert declared.scope in SCOPES
     assert all(issubclass(error, ApflowError) for error in declared.errors)

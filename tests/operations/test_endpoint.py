@@ -15,11 +15,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from apflow.operations import UnknownOperation
 from apflow.operations.endpoint import serving
 from apflow.operations.views import event_view
 from apflow.remote import ConnectionLost, connected
-from apflow_hookspecs.errors import InvalidTask, NotFound, StorageOwned, StorageUnavailable, TooLarge
+from apflow_hookspecs.errors import InvalidTask, NotFound, StorageOwned, StorageUnavailable, TooLarge, UnknownOperation
 
 from .conftest import LOCAL, PAIR, WAITING
 

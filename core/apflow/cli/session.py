@@ -15,6 +15,8 @@ from apflow.cli.failures import show_json_lines, show_records
 from apflow_hookspecs import Caller, Json, Storage
 
 if TYPE_CHECKING:
+    import asyncio
+
     from apflow.cli.interrupting import Interruption
     from apflow.cli.reaching import Job, Operations, Reach
     from apflow.config import Settings
@@ -120,6 +122,24 @@ class Session:
         async def opened(_: Interruption) -> R:
             async with self._open(**options) as engine:
                 return await work(engine)
+
+        return self._run(opened)
+
+    def serve(self, work: Callable[[Engine, asyncio.Event], Awaitable[R]], **options: Any) -> R:
+        """Open the engine, also to the other commands of this machine, and do some work that has its own way to end.
+
+        Args:
+            work: Called with the engine and an event that the first signal sets; a second one ends the process at once.
+            options: Settings that go before the configured ones.
+
+        Raises:
+            StorageOwned: Another process has the storage open.
+        """
+
+        async def opened(signals: Interruption) -> R:
+            async with self._open(**options) as engine:
+                with signals.noted() as asked:
+                    return await work(engine, asked)
 
         return self._run(opened)
 

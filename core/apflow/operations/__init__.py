@@ -1,7 +1,7 @@
 """The operations: what every front end (CLI, JSON-RPC, A2A, MCP, dashboard) can ask of an engine, each declared once."""
 
 from apflow.operations import copying, editing, explaining, history, reading, running, system, validating, writing
-from apflow.operations.catalogue import Catalogue, Operation, UnknownOperation
+from apflow.operations.catalogue import Catalogue, Operation
 
 OPERATIONS: tuple[Operation, ...] = (
     *reading.OPERATIONS,
@@ -18,4 +18,4 @@ OPERATIONS: tuple[Operation, ...] = (
 CATALOGUE = Catalogue(OPERATIONS)
 """What this release can do."""
 
-__all__ = ["CATALOGUE", "OPERATIONS", "Catalogue", "Operation", "UnknownOperation"]
+__all__ = ["CATALOGUE", "OPERATIONS", "Catalogue", "Operation"]

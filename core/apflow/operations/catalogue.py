@@ -16,7 +16,7 @@ from attrs import frozen
 
 from apflow.operations import parameters
 from apflow_hookspecs import ApflowError, Caller, Json
-from apflow_hookspecs.errors import ConfigError, PermissionDenied, StorageUnavailable, Unexpected
+from apflow_hookspecs.errors import ConfigError, PermissionDenied, StorageUnavailable, Unexpected, UnknownOperation
 
 if TYPE_CHECKING:
     from apflow.engine import Engine
@@ -26,12 +26,6 @@ log = logging.getLogger("apflow.operations")
 Scope = Literal["read", "submit", "cancel", "admin"]
 P = TypeVar("P")
 Params = Mapping[str, Json] | Sequence[Json]
-
-
-class UnknownOperation(ApflowError):
-    """There is no such operation."""
-
-    code = -32601
 
 
 @frozen
@@ -74,6 +68,10 @@ class Operation:
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of the named parameters."""
         return parameters.schema(self.params)
+
+    def result_schema(self) -> dict[str, Any]:
+        """The JSON Schema of the result."""
+        return parameters.result_schema(self.result)
 
 
 def operation(

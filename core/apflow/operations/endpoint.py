@@ -18,7 +18,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apflow.operations.views import encode, event_view, problem_view
+from apflow.operations.views import encode, event_view
 from apflow_hookspecs import ApflowError, Caller, Json
 from apflow_hookspecs.errors import InvalidParams, Overloaded, TooLarge, Unexpected
 
@@ -187,17 +187,7 @@ def _watched(params: Json) -> tuple[str, int]:
 
 
 def _refusal(request_id: Json, error: ApflowError) -> Json:
-    return {"jsonrpc": "2.0", "id": request_id, "error": error_view(error)}
-
-
-def error_view(error: ApflowError) -> dict[str, Json]:
-    """An error as JSON-RPC has it."""
-    data: dict[str, Json] = {"type": type(error).__name__}
-    if error.problems:
-        data["problems"] = [problem_view(problem) for problem in error.problems]
-    if isinstance(error, Unexpected) and error.incident is not None:
-        data["incident"] = error.incident
-    return {"code": error.code, "message": error.message, "data": data}
+    return {"jsonrpc": "2.0", "id": request_id, "error": error.as_json()}
 
 
 def _remove(path: str) -> None:

@@ -51,6 +51,12 @@ def schema(cls: type) -> dict[str, Any]:
     return {**own, "additionalProperties": False, **({"$defs": definitions} if definitions else {})}
 
 
+def result_schema(result: Any) -> dict[str, Any]:
+    """The JSON Schema of the type of a result."""
+    (own,), definitions = msgspec.json.schema_components([result], ref_template=DEFINITION)
+    return {**own, **({"$defs": definitions} if definitions else {})}
+
+
 def nearest(name: str, names: Sequence[str]) -> str:
     """The end of a sentence that suggests the right name for a wrong one: empty when none is near."""
     matches = difflib.get_close_matches(name, names, n=1)

@@ -9,7 +9,7 @@ import msgspec
 
 from apflow.operations.progress import group_progress
 from apflow_hookspecs import EMPTY, Dependency, Event, Json, Problem, Task, TaskTree, Wait, rfc3339
-from apflow_hookspecs.errors import TooLarge, shortened
+from apflow_hookspecs.errors import TooLarge
 
 MAX_NESTING = 200
 """Levels of a nested tree: what common JSON readers and writers, ours included, take without running out of stack."""
@@ -224,49 +224,23 @@ def nested_view(tree: TaskTree, top: Task) -> NestedTaskView:
 
 def event_view(event: Event) -> EventView:
     """An event as JSON."""
-    return {
-        "seq": event.seq,
-        "tree_id": event.tree_id,
-        "run": event.run,
-        "task_id": event.task_id,
-        "type": event.type,
-        "status": str(event.status),
-        "at": rfc3339(event.at),
-        "attempt": event.attempt,
-        "actor": event.actor,
-        "data": _event_data(event),
-    }
-
-
-def _event_data(event: Event) -> dict[str, Json] | None:
-    data = _object(event.data)
-    if data is not None and isinstance(wait := data.get("wait"), Mapping):
-        return {**data, "wait": wait_view(Wait.from_json(wait))}
-    return data
+    view: Any = event.as_json()
+    shown: EventView = view
+    return shown
 
 
 def wait_view(wait: Wait) -> WaitView:
     """A wait as JSON."""
-    return {
-        "kind": wait.kind,
-        "until": rfc3339(wait.at),
-        "prompt": wait.prompt,
-        "schema": _object(wait.schema),
-        "answer": wait.answer,
-        "policy": wait.policy,
-    }
+    view: Any = wait.shown()
+    shown: WaitView = view
+    return shown
 
 
 def problem_view(problem: Problem) -> ProblemView:
     """A problem as JSON; its value may be anything, so it is shown as shortened text."""
-    return {
-        "message": str(problem),
-        "task": problem.task,
-        "field": problem.field,
-        "value": None if problem.field is None else shortened(problem.value),
-        "rule": problem.rule,
-        "code": problem.code,
-    }
+    view: Any = problem.as_json()
+    shown: ProblemView = view
+    return shown
 
 
 def encode(value: Json) -> bytes:
