@@ -58,6 +58,8 @@ async def test_a_port_that_is_opened_for_one_network_is_not_opened_for_public_ad
     assert await guard.check("http://in.example:8080/") == (PRIVATE,)
     with pytest.raises(Refused, match=r"out\.example:8080"):
         await guard.check("http://out.example:8080/")
+    with pytest.raises(Refused, match="port 22"):
+        guard.check_url("http://in.example:22/")
 
 
 async def test_an_ipv4_network_does_not_open_addresses_that_carry_its_own():
