@@ -21,7 +21,8 @@ from types import ModuleType
 from typing import Any
 
 import apflow_hookspecs.specs
-from apflow.operations import CATALOGUE, Operation
+from apflow.operations import CATALOGUE
+from apflow_hookspecs import Operation
 
 HOUSE = Path(__file__).resolve().parents[1]
 SECTION = re.compile(r"^# -- (?P<title>.+?) -+$", re.MULTILINE)
@@ -109,7 +110,7 @@ def operations_page() -> str:
 
 
 def _operation(operation: Operation) -> str:
-    schema = operation.schema()
+    schema = CATALOGUE.describe(operation.name)["params"]
     also = [schema["description"]] if operation.arrange else []
     errors = [f"[`{e.__name__}`](contract.md#apflow_hookspecs.errors.{e.__name__}) ({e.code})" for e in operation.errors]
     refuses = f" Errors: {', '.join(errors)}." if errors else ""

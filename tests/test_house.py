@@ -22,7 +22,7 @@ PLUGINS = sorted(folder for folder in (HOUSE / "plugins").iterdir() if (folder /
 
 LONGEST_MODULE = 400
 # Plugins that build on another one, each of which says so in its dependencies.
-BUILDS_ON = {"apflow-http": {"apflow_guard"}}
+BUILDS_ON = {"apflow-auth": {"apflow_server"}, "apflow-http": {"apflow_guard"}, "apflow-ratelimit": {"apflow_server"}}
 
 
 def package_of(plugin: Path) -> Path:

@@ -8,6 +8,7 @@ import secrets
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from apflow.config import Settings, load_settings
@@ -19,10 +20,11 @@ from apflow.known import missing_storage
 from apflow.manager import TaskManager
 from apflow.policies import refuse_misfits
 from apflow.recovery import Recovered
-from apflow_hookspecs import Caller, Event, ExecutableTask, Json, Operation, Storage, StorageOptions, TaskStatus, TaskTree
+from apflow_hookspecs import Caller, Event, ExecutableTask, Json, Storage, StorageOptions, TaskStatus, TaskTree
 from apflow_hookspecs.errors import ConfigError
 
 if TYPE_CHECKING:
+    from apflow.operations import Catalogue
     from apflow.operations.endpoint import Endpoint
 
 C = TypeVar("C")
@@ -62,12 +64,20 @@ class Engine:
         """The executors of all plugins, by id."""
         return self.host.executors
 
-    @property
-    def operations(self) -> Mapping[str, Operation]:
+    @cached_property
+    def operations(self) -> Catalogue:
         """The catalogue: all that can be called, by name."""
-        from apflow.operations import CATALOGUE  # noqa: PLC0415 - a script that runs a tree needs none of it
+        from apflow.operations import OPERATIONS, Catalogue  # noqa: PLC0415 - a script that runs a tree needs none of it
 
-        return CATALOGUE
+        return Catalogue([*OPERATIONS, *self.host.operations.values()])
+
+    def describe(self, operation: str) -> dict[str, Json]:
+        """An operation as front ends document it: `name`, `summary`, `scope`, `params`, `result` and `errors`.
+
+        Raises:
+            UnknownOperation: There is no such operation.
+        """
+        return self.operations.describe(operation)
 
     async def call(self, operation: str, params: Mapping[str, Json] | Sequence[Json], caller: Caller) -> Json:
         """Run an operation of the catalogue and return its JSON result.
@@ -75,9 +85,7 @@ class Engine:
         Raises:
             ApflowError: What the operation refuses.
         """
-        from apflow.operations import CATALOGUE  # noqa: PLC0415 - likewise
-
-        return await CATALOGUE.call(self, operation, params, caller)
+        return await self.operations.call(self, operation, params, caller)
 
     async def tree(self, task_id: str) -> TaskTree:
         """The tree that holds a task, as it stands.

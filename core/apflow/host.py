@@ -24,7 +24,7 @@ from apflow.hooks import (
 )
 from apflow.loading import FOREIGN, in_one_line, load, switch_off
 from apflow.plugins import Plugin, PluginInfo, PluginState, handed_over, installed
-from apflow.provided import COMMAND, EXECUTOR, KINDS, POLICY, STORAGE, Kind, KindName
+from apflow.provided import COMMAND, EXECUTOR, KINDS, OPERATION, POLICY, STORAGE, Kind, KindName
 from apflow_hookspecs import (
     EMPTY,
     Command,
@@ -32,6 +32,7 @@ from apflow_hookspecs import (
     Event,
     ExecutableTask,
     Json,
+    Operation,
     Policy,
     Problem,
     StorageScheme,
@@ -118,20 +119,12 @@ class Host:
 
     @cached_property
     def policies(self) -> Mapping[str, Policy]:
-        """The policies, by name.
-
-        Raises:
-            PluginConflict: Two plugins provide the same one.
-        """
+        """The policies, by name; errors as of `executors`."""
         return self._values(POLICY)
 
     @cached_property
     def storages(self) -> Mapping[str, StorageScheme]:
-        """The storages, by the scheme of their URLs.
-
-        Raises:
-            PluginConflict: Two plugins provide the same one.
-        """
+        """The storages, by the scheme of their URLs; errors as of `executors`."""
         return self._values(STORAGE)
 
     @cached_property
@@ -143,8 +136,13 @@ class Host:
         """
         return self._values(COMMAND)
 
+    @cached_property
+    def operations(self) -> Mapping[str, Operation]:
+        """The operations that plugins add to the catalogue, by name; errors as of `executors`."""
+        return self._values(OPERATION)
+
     def provider(self, kind: KindName, key: str) -> PluginInfo:
-        """The plugin that provides an executor, a policy, a storage or a command.
+        """The plugin that provides an executor, a policy, a storage, a command or an operation.
 
         Raises:
             KeyError: None does.

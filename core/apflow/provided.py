@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, get_args, get_origin
 
@@ -11,13 +12,16 @@ from pluggy import PluginManager
 
 from apflow.loading import Unfit
 from apflow.plugins import Plugin
-from apflow_hookspecs import Command, FunctionExecutor, Policy, StorageScheme
+from apflow_hookspecs import SCOPES, Command, FunctionExecutor, Operation, Policy, StorageScheme
 from apflow_hookspecs.errors import PluginConflict
 from apflow_hookspecs.executors import OnCrash
 
-KindName = Literal["executor", "policy", "storage", "command"]
+KindName = Literal["executor", "policy", "storage", "command", "operation"]
 
 ON_CRASH = get_args(OnCrash)
+OPERATION_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
+OURS = ("tasks", "system")
+"""Name spaces of the host's own operations."""
 
 
 @frozen
@@ -118,6 +122,19 @@ def _check_command(value: Any) -> None:
         raise Unfit(f"the command {value.name!r}: target is {value.target!r} instead of module:attribute")
 
 
+def _check_operation(value: Any) -> None:
+    _check_type(value, Operation)
+    if not OPERATION_NAME.fullmatch(value.name):
+        raise Unfit(f"the operation {value.name!r}: its name must be a name space, a dot and a verb, as counter.count")
+    if value.name.partition(".")[0] in OURS:
+        raise Unfit(f"the operation {value.name!r}: the names under {' and '.join(OURS)} are the host's")
+    if value.scope not in SCOPES:
+        raise Unfit(f"the operation {value.name!r}: scope is {value.scope!r} instead of one of {', '.join(sorted(SCOPES))}")
+    if not inspect.iscoroutinefunction(value.run):
+        raise Unfit(f"the operation {value.name!r}: run is not an async function")
+    _check_class(f"the operation {value.name!r}: params", value.params)
+
+
 def _check_class(what: str, value: Any) -> None:
     if value is not None and not (isinstance(get_origin(value) or value, type) and has(value)):
         raise Unfit(f"{what} is {value!r} instead of an attrs class")
@@ -132,4 +149,5 @@ EXECUTOR = Kind("executor", "apflow_executors", "id", _check_executor)
 POLICY = Kind("policy", "apflow_policies", "name", _check_policy)
 STORAGE = Kind("storage", "apflow_storages", "scheme", _check_storage)
 COMMAND = Kind("command", "apflow_commands", "name", _check_command)
-KINDS = {kind.name: kind for kind in (EXECUTOR, POLICY, STORAGE, COMMAND)}
+OPERATION = Kind("operation", "apflow_operations", "name", _check_operation)
+KINDS = {kind.name: kind for kind in (EXECUTOR, POLICY, STORAGE, COMMAND, OPERATION)}

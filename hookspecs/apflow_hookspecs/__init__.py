@@ -28,13 +28,14 @@ Installed beside apflow, it is found by itself: `apflow executors list` shows `g
 
 What there is to implement stands in `apflow_hookspecs.specs`, hook by hook with an example each; executors and policies in
 `apflow_hookspecs.executors`; tasks, trees and events in `apflow_hookspecs.task`; errors and problems in
-`apflow_hookspecs.errors`; a storage in `apflow_hookspecs.storage`; what a server is handed in `apflow_hookspecs.engine`.
+`apflow_hookspecs.errors`; a storage in `apflow_hookspecs.storage`; what a server is handed in `apflow_hookspecs.engine`;
+operations in `apflow_hookspecs.operations`.
 Import the names from here. Keep the top of a plugin's package light: it is imported at every start, so heavy libraries belong
 inside the executor, the command or the route that needs them.
 """
 
 from apflow_hookspecs import errors, specs
-from apflow_hookspecs.engine import SCOPES, Caller, Command, Engine, Operation
+from apflow_hookspecs.engine import SCOPES, Caller, Command, Engine
 from apflow_hookspecs.errors import ApflowError, Problem, TaskFailed
 from apflow_hookspecs.executors import (
     CallNext,
@@ -48,6 +49,7 @@ from apflow_hookspecs.executors import (
     executor,
 )
 from apflow_hookspecs.markers import PROJECT, hookimpl, hookspec
+from apflow_hookspecs.operations import NoParams, Operation, operation
 from apflow_hookspecs.storage import (
     Attempt,
     Batch,
@@ -81,8 +83,8 @@ from apflow_hookspecs.task import (
 __all__ = [
     "EMPTY", "MAX_INSTANT", "PROJECT", "SCOPES", "SETTLED",
     "ApflowError", "Attempt", "Batch", "CallNext", "Caller", "Change", "Command", "Committed", "Dependency", "Engine", "Event",
-    "EventType", "ExecutableTask", "FunctionExecutor", "Json", "Lost", "OnCrash", "Operation", "Page", "Policy", "Problem",
-    "Record", "RecordWrite", "Retry", "Storage", "StorageOptions", "StorageScheme", "Task", "TaskContext", "TaskFailed",
-    "TaskQuery", "TaskStatus", "TaskTree", "Wait",
-    "as_datetime", "as_instant", "errors", "executor", "hookimpl", "hookspec", "rfc3339", "specs",
+    "EventType", "ExecutableTask", "FunctionExecutor", "Json", "Lost", "NoParams", "OnCrash", "Operation", "Page", "Policy",
+    "Problem", "Record", "RecordWrite", "Retry", "Storage", "StorageOptions", "StorageScheme", "Task", "TaskContext",
+    "TaskFailed", "TaskQuery", "TaskStatus", "TaskTree", "Wait",
+    "as_datetime", "as_instant", "errors", "executor", "hookimpl", "hookspec", "operation", "rfc3339", "specs",
 ]  # fmt: skip

@@ -7,14 +7,16 @@ a catalogue of requests and answers cannot do.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from attrs import frozen
 
-from apflow_hookspecs.errors import ApflowError
 from apflow_hookspecs.executors import ExecutableTask
 from apflow_hookspecs.storage import Storage
 from apflow_hookspecs.task import Event, Json, TaskTree
+
+if TYPE_CHECKING:
+    from apflow_hookspecs.operations import Operation
 
 SCOPES = frozenset({"read", "submit", "cancel", "admin"})
 """What a caller may be allowed; `admin` sees and does everything."""
@@ -61,38 +63,6 @@ class Command:
     target: str
 
 
-class Operation(Protocol):
-    """One operation of the catalogue, as front ends describe it."""
-
-    @property
-    def name(self) -> str:
-        """`tasks.get`."""
-        ...
-
-    @property
-    def summary(self) -> str:
-        """One line."""
-        ...
-
-    @property
-    def scope(self) -> str:
-        """What the caller needs; `admin` includes all."""
-        ...
-
-    @property
-    def errors(self) -> Sequence[type[ApflowError]]:
-        """What it refuses, beside `InvalidParams` and `PermissionDenied`."""
-        ...
-
-    def schema(self) -> dict[str, Json]:
-        """JSON Schema of the named parameters; positional ones are in the order of its `properties`."""
-        ...
-
-    def result_schema(self) -> dict[str, Json]:
-        """JSON Schema of the result."""
-        ...
-
-
 C = TypeVar("C")
 
 
@@ -109,6 +79,18 @@ class Engine(Protocol):
     @property
     def operations(self) -> Mapping[str, Operation]:
         """The catalogue: all that can be called, by name."""
+        ...
+
+    def describe(self, operation: str) -> dict[str, Json]:
+        """An operation as front ends document it.
+
+        Returns:
+            `name`, `summary`, `scope`, `params` and `result` (JSON Schema; positional parameters are in the order of the
+            properties), and `errors`: an object of `code` and `message` for each that it may refuse with.
+
+        Raises:
+            UnknownOperation: There is no such operation.
+        """
         ...
 
     async def call(self, operation: str, params: Mapping[str, Json] | Sequence[Json], caller: Caller) -> Json:

@@ -225,6 +225,10 @@ class Overloaded(ApflowError):
         self.retry_after = retry_after
 
 
+class RateLimited(Overloaded):
+    """Too many requests; try again later."""
+
+
 class IdempotencyConflict(ApflowError):
     """This idempotency key was used for another request."""
 

@@ -14,6 +14,7 @@ from apflow_hookspecs.engine import Command, Engine
 from apflow_hookspecs.errors import Problem
 from apflow_hookspecs.executors import ExecutableTask, Policy, TaskContext
 from apflow_hookspecs.markers import hookspec
+from apflow_hookspecs.operations import Operation
 from apflow_hookspecs.storage import StorageScheme
 from apflow_hookspecs.task import Event, Json, Task, TaskTree
 
@@ -94,6 +95,24 @@ def apflow_commands() -> Iterable[Command]:
         @hookimpl
         def apflow_commands():
             yield Command("hello", "Say hello.", "my_plugin.cli:hello")
+    """
+    yield from ()
+
+
+@hookspec
+def apflow_operations() -> Iterable[Operation]:
+    """Add operations to the catalogue: what every front end can ask of the engine.
+
+    When: once. Sync. An exception switches the plugin off; a name that another plugin has is refused by both names, and what
+    begins with `tasks.` or `system.` is the host's.
+
+        @operation("greetings.count", scope="read", result=int)
+        async def count(engine, caller, params):
+            return len(greetings)
+
+        @hookimpl
+        def apflow_operations():
+            yield count
     """
     yield from ()
 

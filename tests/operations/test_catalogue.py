@@ -2,8 +2,7 @@ import pytest
 from attrs import frozen
 
 from apflow.operations import CATALOGUE, OPERATIONS, Catalogue
-from apflow.operations.catalogue import operation
-from apflow_hookspecs import SCOPES, ApflowError, Caller
+from apflow_hookspecs import SCOPES, ApflowError, Caller, operation
 from apflow_hookspecs.errors import (
     ConfigError,
     InvalidParams,
@@ -130,11 +129,13 @@ def test_no_two_operations_have_one_name():
 
 @pytest.mark.parametrize("declared", OPERATIONS, ids=lambda declared: declared.name)
 def test_every_operation_says_what_it_takes_gives_and_refuses(declared):
-    schema = declared.schema()
+    told = CATALOGUE.describe(declared.name)
+    schema = told["params"]
     assert schema["type"] == "object"
     assert schema["additionalProperties"] is False
     assert all(described(part) for part in schema["properties"].values()), schema
-    assert declared.result_schema()
+    assert told["result"]
+    assert {error["code"] for error in told["errors"]} >= {error.code for error in declared.errors}
     assert declared.summary.endswith(".")
     assert declared.scope in SCOPES
     assert all(issubclass(error, ApflowError) for error in declared.errors)

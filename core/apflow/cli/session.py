@@ -175,7 +175,8 @@ class Session:
         from apflow.operations import CATALOGUE  # noqa: PLC0415 - loads what runs trees
 
         given = {name: value for name, value in params.items() if value is not None}
-        looks = CATALOGUE[operation].scope == "read"
+        known = CATALOGUE.get(operation) or self.host.operations.get(operation)
+        looks = known is not None and known.scope == "read"
         return self.reach(lambda engine: engine.call(operation, given, Caller.local()), again=looks)
 
     def inspect(self, work: Callable[[Session], Coroutine[Any, Any, R]]) -> R:

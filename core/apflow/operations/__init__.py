@@ -1,7 +1,8 @@
 """The operations: what every front end (CLI, JSON-RPC, A2A, MCP, dashboard) can ask of an engine, each declared once."""
 
 from apflow.operations import copying, editing, explaining, history, reading, running, system, validating, writing
-from apflow.operations.catalogue import Catalogue, Operation
+from apflow.operations.catalogue import Catalogue
+from apflow_hookspecs import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
     *reading.OPERATIONS,
@@ -16,6 +17,6 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 CATALOGUE = Catalogue(OPERATIONS)
-"""What this release can do."""
+"""The host's own."""
 
-__all__ = ["CATALOGUE", "OPERATIONS", "Catalogue", "Operation"]
+__all__ = ["CATALOGUE", "OPERATIONS", "Catalogue"]

@@ -6,90 +6,41 @@ through `apflow.operations.access`.
 
 from __future__ import annotations
 
-import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
-
-from attrs import frozen
+from typing import TYPE_CHECKING
 
 from apflow.operations import parameters
-from apflow_hookspecs import ApflowError, Caller, Json
-from apflow_hookspecs.errors import ConfigError, PermissionDenied, StorageUnavailable, Unexpected, UnknownOperation
+from apflow_hookspecs import ApflowError, Caller, Json, Operation
+from apflow_hookspecs.errors import (
+    ConfigError,
+    InvalidParams,
+    PermissionDenied,
+    StorageUnavailable,
+    Unexpected,
+    UnknownOperation,
+)
 
 if TYPE_CHECKING:
     from apflow.engine import Engine
 
 log = logging.getLogger("apflow.operations")
 
-Scope = Literal["read", "submit", "cancel", "admin"]
-P = TypeVar("P")
-Params = Mapping[str, Json] | Sequence[Json]
 
-
-@frozen
-class NoParams:
-    """No parameters."""
-
-
-@frozen
-class Operation:
-    """One thing that a front end can ask for.
-
-    Args:
-        name: `tasks.get`.
-        summary: One line.
-        run: What does it; its parameters are structured and the caller's scope is checked.
-        scope: What the caller needs; `admin` includes all others.
-        params: attrs class of the parameters.
-        result: Type of the JSON that it returns.
-        errors: What it refuses, beside `InvalidParams` and `PermissionDenied`.
-        arrange: Brings other forms of the parameters into the named one, before they are structured.
-    """
-
-    name: str
-    summary: str
-    run: Callable[[Engine, Caller, Any], Awaitable[Any]]
-    scope: Scope
-    params: type = NoParams
-    result: Any = dict
-    errors: tuple[type[ApflowError], ...] = ()
-    arrange: Callable[[Params], Params] | None = None
-
-    def structured(self, params: Params) -> Any:
-        """Parameters as an instance of the operation's class.
-
-        Raises:
-            InvalidParams: They do not fit; the problems name each parameter, the value and the rule.
-        """
-        return parameters.structure(self.params, params if self.arrange is None else self.arrange(params))
-
-    def schema(self) -> dict[str, Any]:
-        """The JSON Schema of the named parameters."""
-        return parameters.schema(self.params)
-
-    def result_schema(self) -> dict[str, Any]:
-        """The JSON Schema of the result."""
-        return parameters.result_schema(self.result)
-
-
-def operation(
-    name: str,
-    *,
-    scope: Scope,
-    params: type[P],
-    result: Any,
-    errors: tuple[type[ApflowError], ...] = (),
-    arrange: Callable[[Params], Params] | None = None,
-) -> Callable[[Callable[[Engine, Caller, P], Awaitable[Any]]], Operation]:
-    """Declare an operation by the function that does it; the first line of its docstring is the summary."""
-
-    def declare(run: Callable[[Engine, Caller, P], Awaitable[Any]]) -> Operation:
-        summary = (inspect.getdoc(run) or "").partition("\n")[0]
-        return Operation(name, summary, run, scope, params, result, errors, arrange)
-
-    return declare
+def description(operation: Operation) -> dict[str, Json]:
+    """An operation as front ends document it; see `Engine.describe`."""
+    errors: list[type[ApflowError]] = [InvalidParams, PermissionDenied, *operation.errors]
+    return {
+        "name": operation.name,
+        "summary": operation.summary,
+        "scope": operation.scope,
+        "params": parameters.schema(operation.params),
+        "result": parameters.result_schema(operation.result),
+        "errors": [
+            {"code": error.code, "message": error().message} for error in (InvalidParams, PermissionDenied, *operation.errors)
+        ],
+    }
 
 
 class Catalogue(Mapping[str, Operation]):
@@ -107,7 +58,11 @@ class Catalogue(Mapping[str, Operation]):
     def __len__(self) -> int:
         return len(self._operations)
 
-    async def call(self, engine: Engine, name: str, params: Params, caller: Caller) -> Json:
+    def describe(self, name: str) -> dict[str, Json]:
+        """An operation as front ends document it; see `Engine.describe`."""
+        return description(self._known(name))
+
+    async def call(self, engine: Engine, name: str, params: Mapping[str, Json] | Sequence[Json], caller: Caller) -> Json:
         """Run an operation and return its result as JSON.
 
         Args:
@@ -123,13 +78,12 @@ class Catalogue(Mapping[str, Operation]):
             ApflowError: What the operation refuses.
             Unexpected: Something else went wrong; the log has it, under the incident that the message names.
         """
-        operation = self._operations.get(name)
-        if operation is None:
-            raise UnknownOperation(f"there is no operation {name!r}{parameters.nearest(name, list(self._operations))}")
+        operation = self._known(name)
         if not caller.scopes & {operation.scope, "admin"}:
             raise PermissionDenied(f"{name} needs the scope {operation.scope!r}, and the caller has {_listed(caller.scopes)}")
         try:
-            return await operation.run(engine, caller, operation.structured(params))
+            given = params if operation.arrange is None else operation.arrange(params)
+            return await operation.run(engine, caller, parameters.structure(operation.params, given))
         except ApflowError as error:
             if caller.origin == "local" or not _tells_of_the_inside(error):
                 raise
@@ -137,6 +91,12 @@ class Catalogue(Mapping[str, Operation]):
         except Exception as error:  # noqa: BLE001 - any fault of ours or of a plugin's; the caller gets to know that it happened
             cause = error
         raise _incident(name, cause) from None
+
+    def _known(self, name: str) -> Operation:
+        operation = self._operations.get(name)
+        if operation is None:
+            raise UnknownOperation(f"there is no operation {name!r}{parameters.nearest(name, list(self._operations))}")
+        return operation
 
 
 def _tells_of_the_inside(error: ApflowError) -> bool:

@@ -9,10 +9,9 @@ from msgspec import Meta
 
 from apflow.copying import Choice, CopyMode, WhichDependents
 from apflow.operations.access import visible_task
-from apflow.operations.catalogue import operation
 from apflow.operations.views import TreeView, tree_view
 from apflow.operations.writing import MALFORMED, check_open, check_size
-from apflow_hookspecs import Caller
+from apflow_hookspecs import Caller, operation
 from apflow_hookspecs.errors import NotFound, Overloaded
 
 if TYPE_CHECKING:

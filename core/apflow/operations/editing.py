@@ -10,12 +10,12 @@ from attrs import frozen
 from msgspec import Meta
 
 from apflow.operations.access import bound_user, visible_tree
-from apflow.operations.catalogue import Params, operation
 from apflow.operations.reading import TaskId, Tasks
 from apflow.operations.views import TreeState, task_view, tree_state
 from apflow.operations.writing import MALFORMED
-from apflow_hookspecs import Caller
+from apflow_hookspecs import Caller, operation
 from apflow_hookspecs.errors import CannotDelete, InvalidTransition, InvalidTree, NotFound
+from apflow_hookspecs.operations import Params
 
 if TYPE_CHECKING:
     from apflow.engine import Engine

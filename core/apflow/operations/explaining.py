@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, TypedDict
 from apflow.config import Settings
 from apflow.explaining import Explanation
 from apflow.operations.access import visible_tree
-from apflow.operations.catalogue import operation
 from apflow.operations.reading import OneTask
 from apflow.operations.views import WaitView, wait_view
-from apflow_hookspecs import Caller, Task, TaskStatus, TaskTree, rfc3339
+from apflow_hookspecs import Caller, Task, TaskStatus, TaskTree, operation, rfc3339
 from apflow_hookspecs.errors import NotFound, shortened
 
 if TYPE_CHECKING:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, TypedDict
 
 from apflow.inputs import gather
 from apflow.operations.access import visible_tree
-from apflow.operations.catalogue import operation
 from apflow.operations.reading import OneTask
 from apflow.plan import Plan, numbered
 from apflow.values import decode
-from apflow_hookspecs import Attempt, Caller, Json, Storage, Task, TaskFailed, TaskStatus, TaskTree, rfc3339
+from apflow_hookspecs import Attempt, Caller, Json, Storage, Task, TaskFailed, TaskStatus, TaskTree, operation, rfc3339
 from apflow_hookspecs.errors import NotFound
 
 if TYPE_CHECKING:

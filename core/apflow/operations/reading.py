@@ -9,7 +9,6 @@ from attrs import frozen
 from msgspec import Meta
 
 from apflow.operations.access import user_filter, visible_task, visible_tree
-from apflow.operations.catalogue import operation
 from apflow.operations.views import (
     EventView,
     NestedTaskView,
@@ -23,7 +22,7 @@ from apflow.operations.views import (
     tree_view,
     whole_view,
 )
-from apflow_hookspecs import Caller, TaskQuery, TaskStatus, as_instant
+from apflow_hookspecs import Caller, TaskQuery, TaskStatus, as_instant, operation
 from apflow_hookspecs.errors import InvalidParams, NotFound, TooLarge
 
 if TYPE_CHECKING:

@@ -8,10 +8,9 @@ from attrs import frozen
 from msgspec import Meta
 
 from apflow.operations.access import sees_everything, user_filter, visible_tree
-from apflow.operations.catalogue import operation
 from apflow.operations.reading import Tasks
 from apflow.operations.views import root_view, tree_state
-from apflow_hookspecs import Caller, TaskTree
+from apflow_hookspecs import Caller, TaskTree, operation
 from apflow_hookspecs.errors import InvalidParams, InvalidTransition, NotFound
 
 if TYPE_CHECKING:

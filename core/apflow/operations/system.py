@@ -9,10 +9,9 @@ from attrs import frozen
 from msgspec import Meta
 
 from apflow.operations.access import bound_user, sees_everything
-from apflow.operations.catalogue import NoParams, operation
 from apflow.operations.describe import ExampleTask, example_task, executor_schema, output_schema
 from apflow.plugins import PluginInfo, PluginState
-from apflow_hookspecs import Caller, TaskQuery
+from apflow_hookspecs import Caller, NoParams, TaskQuery, operation
 from apflow_hookspecs.errors import InvalidParams, PermissionDenied, StorageUnavailable
 
 if TYPE_CHECKING:

@@ -9,12 +9,11 @@ from attrs import frozen
 from msgspec import Meta
 
 from apflow.journal import taken
-from apflow.operations.catalogue import operation
 from apflow.operations.views import ProblemView, TreeView, problem_view, tree_view
 from apflow.operations.writing import AuthorsTasks, FreshIds, admitted, as_named
 from apflow.tree import Draft
 from apflow.waves import critical_path, waves
-from apflow_hookspecs import Caller, Problem
+from apflow_hookspecs import Caller, Problem, operation
 from apflow_hookspecs.errors import InvalidTree, TooLarge
 
 if TYPE_CHECKING:

@@ -10,10 +10,9 @@ from msgspec import Meta
 
 from apflow import fields
 from apflow.operations.access import bound_user, visible_tree
-from apflow.operations.catalogue import Params, operation
 from apflow.operations.reading import TaskId, Tasks
 from apflow.operations.views import TaskView, TreeView, task_view, tree_view
-from apflow_hookspecs import SETTLED, Caller, Problem, Task, TaskQuery, TaskStatus
+from apflow_hookspecs import SETTLED, Caller, Problem, Task, TaskQuery, TaskStatus, operation
 from apflow_hookspecs.errors import (
     AlreadyExecuting,
     CannotDelete,
@@ -31,6 +30,7 @@ from apflow_hookspecs.errors import (
     TooLarge,
     WrongAnswer,
 )
+from apflow_hookspecs.operations import Params
 
 if TYPE_CHECKING:
     from apflow.engine import Engine

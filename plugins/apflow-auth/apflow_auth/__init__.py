@@ -1,0 +1,5 @@
+"""Credentials for the server of apflow: bearer tokens and JSON Web Tokens."""
+
+
+class Auth:
+    """One host's."""

@@ -1,0 +1,5 @@
+"""The server of apflow: its operations over HTTP."""
+
+
+class Server:
+    """One host's."""
