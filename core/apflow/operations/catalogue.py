@@ -37,9 +37,7 @@ def description(operation: Operation) -> dict[str, Json]:
         "scope": operation.scope,
         "params": parameters.schema(operation.params),
         "result": parameters.result_schema(operation.result),
-        "errors": [
-            {"code": error.code, "message": error().message} for error in (InvalidParams, PermissionDenied, *operation.errors)
-        ],
+        "errors": [{"code": error.code, "message": error().message} for error in errors],
     }
 
 

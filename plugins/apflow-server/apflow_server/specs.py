@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def apflow_routes(engine: Engine) -> Iterable[BaseRoute]:
     """Add routes.
 
-    When: once, when the server starts. Sync. An exception, or a path that is taken, keeps the server from starting. A route asks
-    for a credential like any other; its endpoint finds the caller in `request.state.caller`.
+    When: once, when the server starts. Sync. An exception, or a path that is taken, keeps the server from starting. A route
+    asks for a credential like any other; its endpoint finds the caller in `request.state.caller`.
 
         async def hello(request):
             return JSONResponse({"hello": request.state.caller.user_id})
@@ -90,8 +90,8 @@ def apflow_authenticate(request: HTTPConnection) -> Caller | Awaitable[Caller | 
 def apflow_admit(request: HTTPConnection, caller: Caller, operation: str) -> Awaitable[None] | None:
     """Refuse an operation now, by raising: `RateLimited` (429), `Overloaded` (503), `PermissionDenied` (403).
 
-    When: per operation of a request, each of a batch, after authentication; of an event stream when it begins. May be async. Any
-    other exception, or no answer in time, denies.
+    When: per operation of a request, each of a batch, after authentication; of an event stream when it begins. May be async.
+    Any other exception, or no answer in time, denies.
 
         @hookimpl
         def apflow_admit(caller, operation):
