@@ -5,7 +5,7 @@ Pure checks first, on data that nobody else holds; then one transaction; then th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, Unpack, overload
 
 from attrs import evolve
@@ -20,7 +20,7 @@ from apflow.manager import TaskManager
 from apflow.plan import Plan, numbered
 from apflow.transitions import now
 from apflow.tree import MAX_SHOWN, Draft, build
-from apflow_hookspecs import Caller, Problem, Task, TaskTree, errors
+from apflow_hookspecs import Caller, Problem, RecordWrite, Task, TaskTree, errors
 from apflow_hookspecs.errors import ApflowError, InvalidParams, InvalidTask, InvalidTree
 
 LOCAL = Caller.local()
@@ -67,13 +67,20 @@ class TaskCreator:
         return (await self.create(tasks, caller=caller, fresh_ids=fresh_ids, execute=execute)).tree
 
     async def create(
-        self, tasks: Sequence[Mapping[str, Any]], *, caller: Caller = LOCAL, fresh_ids: bool = False, execute: bool = False
+        self,
+        tasks: Sequence[Mapping[str, Any]],
+        *,
+        caller: Caller = LOCAL,
+        fresh_ids: bool = False,
+        execute: bool = False,
+        note: Callable[[Draft], RecordWrite] | None = None,
     ) -> Draft:
-        """As `create_task_tree_from_array`; the draft has the stored tree, and the warnings."""
+        """As `create_task_tree_from_array`; the draft has the stored tree, and the warnings. `note` is stored with it."""
         draft = await self.check(tasks, caller=caller, fresh_ids=fresh_ids)
         if draft.problems:
             raise refusal(draft.problems)
-        await self._manager.insert(draft.tree, draft.plan, actor=caller.user_id, execute=execute)
+        record = None if note is None else note(draft)
+        await self._manager.insert(draft.tree, draft.plan, actor=caller.user_id, execute=execute, note=record)
         return draft
 
     async def check(self, tasks: Sequence[Mapping[str, Any]], *, caller: Caller = LOCAL, fresh_ids: bool = False) -> Draft:
@@ -210,14 +217,21 @@ class TaskCreator:
         return evolve(made, draft=checked)
 
     async def finish_copy(
-        self, copy: CopyDraft, *, save: bool = True, execute: bool = False, dry_run: bool = False, caller: Caller = LOCAL
+        self,
+        copy: CopyDraft,
+        *,
+        save: bool = True,
+        execute: bool = False,
+        dry_run: bool = False,
+        caller: Caller = LOCAL,
+        note: RecordWrite | None = None,
     ) -> CopyReport:
-        """Store a drafted copy, or do with it what else was asked for."""
+        """Store a drafted copy and a record with it, or do with it what else was asked for."""
         if execute and not save:
             raise InvalidParams("execute = True: a copy that is not stored (save = False) cannot run")
         if dry_run or not save:
             return copy.report(tasks=not dry_run)
-        await self._manager.insert(copy.draft.tree, copy.draft.plan, actor=caller.user_id, execute=execute)
+        await self._manager.insert(copy.draft.tree, copy.draft.plan, actor=caller.user_id, execute=execute, note=note)
         return copy.report(tree=True)
 
     async def check_update(self, tree: TaskTree, task: Task, fields: Mapping[str, Any]) -> Draft:

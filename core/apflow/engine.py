@@ -15,6 +15,7 @@ from apflow.config import Settings, load_settings
 from apflow.creator import TaskCreator
 from apflow.editor import TreeEditor
 from apflow.host import Host
+from apflow.idempotency import Idempotency
 from apflow.keeper import Keeper
 from apflow.known import missing_storage
 from apflow.manager import TaskManager
@@ -43,6 +44,7 @@ class Engine:
         creator: Makes trees.
         manager: Runs them.
         editor: Changes what has not started, and deletes what does not run.
+        idempotency: The keys of requests that are to be carried out once.
         recovered: What an earlier process had left, when the engine was opened.
         endpoint: Where other commands of this machine reach it; None for a storage that nobody else can see.
     """
@@ -58,6 +60,7 @@ class Engine:
         self.manager = TaskManager(self._keeper, settings.drain_timeout)
         self.creator = TaskCreator(host, settings, self.manager)
         self.editor = TreeEditor(self._keeper, self.creator)
+        self.idempotency = Idempotency(storage)
 
     @property
     def executors(self) -> Mapping[str, ExecutableTask]:

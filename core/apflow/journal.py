@@ -17,8 +17,8 @@ from attrs import frozen
 from apflow.live import LiveTree
 from apflow.schedule import Schedule
 from apflow.transitions import Transitions, now
-from apflow_hookspecs import Batch, Problem, Storage
-from apflow_hookspecs.errors import InvalidTask, StorageBroken, StorageUnavailable
+from apflow_hookspecs import Batch, Committed, Problem, RecordWrite, Storage
+from apflow_hookspecs.errors import IdempotencyConflict, InvalidTask, StorageBroken, StorageUnavailable
 
 log = logging.getLogger("apflow.journal")
 
@@ -148,10 +148,10 @@ class Journal:
 
     async def _write(self) -> None:
         starts = self._claims()
-        batch, ended = self._transitions.take()
+        batch, ended, notes = self._transitions.take()
         waiters = self._writing = self._waiters
         self._waiters = []
-        dropped = await self._commit(batch)
+        dropped = await self._commit(batch, notes)
         if dropped:
             for live, n in starts:
                 if live.tree.id in dropped:
@@ -179,11 +179,12 @@ class Journal:
                 self._transitions.claimed(live, n, at)
         return starts
 
-    async def _commit(self, batch: Batch) -> dict[str, Exception]:
-        """Write a batch; trees that lost are taken out of it, and the rest is written again."""
+    async def _commit(self, batch: Batch, notes: dict[str, list[RecordWrite]]) -> dict[str, Exception]:
+        """Write a batch with its notes; trees that lost are taken out of it, and the rest is written again."""
         dropped: dict[str, Exception] = {}
         pauses = _pauses()
-        while batch.changes or batch.trees or batch.records or batch.deletes:
+        while batch.changes or batch.trees or batch.deletes:
+            batch.records = [record for tree_id, records in notes.items() if tree_id not in dropped for record in records]
             self.commits += 1
             try:
                 committed = await self._storage.commit(batch)
@@ -193,14 +194,12 @@ class Journal:
                 if self._closing:
                     raise
                 dropped.update(self._refuse_new(batch, error))
-                if batch.changes or batch.records or batch.deletes:
+                if batch.changes or batch.deletes:
                     await self._pause(pauses)
                 continue
             if committed:
                 break
-            refused: dict[str, Exception] = {tree_id: taken(ids) for tree_id, ids in committed.taken.items()}
-            for tree_id in committed.lost:
-                refused[tree_id] = StorageUnavailable(f"tree {tree_id!r} was changed by another owner")
+            refused = _refused(committed, notes)
             if not refused:
                 raise StorageUnavailable("the storage refused a batch without naming a tree")
             batch.trees = [tree for tree in batch.trees if tree.id not in refused]
@@ -233,6 +232,17 @@ class Journal:
         if isinstance(self.failure, StorageUnavailable):
             return self.failure
         return StorageUnavailable(f"the engine has stopped, for it could not write: {self.failure}")
+
+
+def _refused(committed: Committed, notes: dict[str, list[RecordWrite]]) -> dict[str, Exception]:
+    """The trees of a batch that was not written because of them, and why."""
+    refused: dict[str, Exception] = {tree_id: taken(ids) for tree_id, ids in committed.taken.items()}
+    for tree_id in committed.lost:
+        refused[tree_id] = StorageUnavailable(f"tree {tree_id!r} was changed by another owner")
+    for tree_id, records in notes.items():
+        if any((record.namespace, record.key) in committed.stale for record in records):
+            refused[tree_id] = IdempotencyConflict("the idempotency key is used by another request at this moment")
+    return refused
 
 
 def _pauses() -> Iterator[float]:

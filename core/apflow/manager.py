@@ -16,7 +16,7 @@ from apflow.plan import Plan, numbered
 from apflow.recovery import Recovered, recover
 from apflow.transitions import now
 from apflow.values import BadValue, checked
-from apflow_hookspecs import Json, Problem, Task, TaskStatus, TaskTree, Wait, rfc3339
+from apflow_hookspecs import Json, Problem, RecordWrite, Task, TaskStatus, TaskTree, Wait, rfc3339
 from apflow_hookspecs.errors import (
     AlreadyExecuting,
     CannotDelete,
@@ -61,13 +61,15 @@ class TaskManager:
         live = await self._begun(tree) or await self._requested(tree.id, None, rerun=rerun)
         return await asyncio.shield(live.ended)
 
-    async def execute(self, task_id: str, *, rerun: bool = False, actor: str | None = None) -> TaskTree:
-        """Ask for the execution of a tree, or of one task in it; returns once that is stored.
+    async def execute(
+        self, task_id: str, *, rerun: bool = False, actor: str | None = None, note: RecordWrite | None = None
+    ) -> TaskTree:
+        """Ask for the execution of a tree, or of one task in it; returns once that is stored, with `note` where there is one.
 
         One task runs with what it needs and has not completed, and what depends on it and has run. A root's id means the tree.
         Errors as of `distribute_task_tree`.
         """
-        return (await self._requested(task_id, actor, rerun=rerun)).tree
+        return (await self._requested(task_id, actor, rerun=rerun, note=note)).tree
 
     async def wait(self, tree_id: str, timeout: float | None = None) -> TaskTree:  # noqa: ASYNC109 - not an error when it is over
         """The tree once it has settled, or as it stands after `timeout` seconds.
@@ -83,8 +85,16 @@ class TaskManager:
                 return await asyncio.shield(live.ended)
         return live.tree
 
-    async def insert(self, tree: TaskTree, plan: Plan, *, actor: str | None = None, execute: bool = False) -> None:
-        """Store a new tree and, with `execute`, ask for its execution, in one transaction.
+    async def insert(
+        self,
+        tree: TaskTree,
+        plan: Plan,
+        *,
+        actor: str | None = None,
+        execute: bool = False,
+        note: RecordWrite | None = None,
+    ) -> None:
+        """Store a new tree, ask for its execution with `execute`, and store a record with it, all in one transaction.
 
         Raises:
             InvalidTask: An id of it exists already.
@@ -95,6 +105,7 @@ class TaskManager:
                 raise taken([tree.id])
             tree.token, tree.owner = self._keeper.token, self._keeper.owner
             self._keeper.transitions.created(tree, actor)
+            self._keeper.transitions.note(tree.id, note)
             if execute:
                 live = self._keeper.live[tree.id] = LiveTree(tree, plan, self._keeper.token, held=())
                 self._keeper.request(live, actor)
@@ -245,7 +256,7 @@ class TaskManager:
         await self._keeper.journal.stored(tree.id)
         return live
 
-    async def _requested(self, task_id: str, actor: str | None, *, rerun: bool) -> LiveTree:
+    async def _requested(self, task_id: str, actor: str | None, *, rerun: bool, note: RecordWrite | None = None) -> LiveTree:
         keeper = self._keeper
         self._admit()
         async with keeper.held(task_id) as (running, tree):
@@ -260,6 +271,7 @@ class TaskManager:
             live = await keeper.own(tree, plan, execution)
             live.prepared.update(resolved)
             keeper.request(live, actor)
+            keeper.transitions.note(tree.id, note)
         await keeper.journal.stored(live.tree.id)
         return live
 

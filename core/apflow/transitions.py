@@ -16,7 +16,7 @@ from apflow.live import LiveTree
 from apflow.plan import Plan
 from apflow.schedule import End, Schedule
 from apflow.values import encode
-from apflow_hookspecs import Batch, Change, Json, TaskStatus, TaskTree, Wait
+from apflow_hookspecs import Batch, Change, Json, RecordWrite, TaskStatus, TaskTree, Wait
 
 ORDERING = {"executor", "inputs", "dependencies", "priority"}
 """Author's fields that decide when a task starts."""
@@ -39,16 +39,24 @@ class Transitions:
         self.batch = Batch()
         self.ended: list[LiveTree] = []
         """Trees whose run comes to its end with the open batch."""
+        self.notes: dict[str, list[RecordWrite]] = {}
+        """Records that go with what the open batch says of a tree, by its id: both are written, or neither."""
 
-    def take(self) -> tuple[Batch, list[LiveTree]]:
+    def take(self) -> tuple[Batch, list[LiveTree], dict[str, list[RecordWrite]]]:
         """Close the open batch, and open the next."""
-        batch, ended = self.batch, self.ended
-        self.batch, self.ended = Batch(), []
-        return batch, ended
+        batch, ended, notes = self.batch, self.ended, self.notes
+        self.batch, self.ended, self.notes = Batch(), [], {}
+        return batch, ended, notes
+
+    def note(self, tree_id: str, record: RecordWrite | None) -> None:
+        """A record goes with what the open batch says of a tree."""
+        if record is not None:
+            self.notes.setdefault(tree_id, []).append(record)
 
     def withdraw(self, live: LiveTree) -> None:
         """Nothing more of a tree is to be written."""
         self.batch.changes.pop(live.tree.id, None)
+        self.notes.pop(live.tree.id, None)
         if live in self.ended:
             self.ended.remove(live)
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NotRequired, TypedDict
 from attrs import frozen
 from msgspec import Meta
 
+from apflow.copies import CopyReport
 from apflow.copying import Choice, CopyMode, WhichDependents
-from apflow.operations.access import visible_task
+from apflow.idempotency import Claim
+from apflow.operations.access import visible_task, visible_tree
 from apflow.operations.views import TreeView, tree_view
-from apflow.operations.writing import MALFORMED, check_open, check_size
+from apflow.operations.writing import MALFORMED, IdempotencyKey, check_open, check_size
 from apflow_hookspecs import Caller, operation
-from apflow_hookspecs.errors import NotFound, Overloaded
+from apflow_hookspecs.errors import IdempotencyConflict, InvalidParams, NotFound, Overloaded
 
 if TYPE_CHECKING:
     from apflow.engine import Engine
@@ -48,6 +50,7 @@ class Copying:
     save: Annotated[bool, Meta(description="Store the copy; otherwise the answer has it as an array, all of it to run.")] = True
     execute: Annotated[bool, Meta(description="Request its execution in the same transaction.")] = False
     dry_run: Annotated[bool, Meta(description="Only tell what would run again.")] = False
+    idempotency_key: IdempotencyKey = None
 
     @property
     def choice(self) -> Choice:
@@ -76,26 +79,45 @@ class Copied(TypedDict):
     left_out: list[str]
 
 
-@operation("tasks.copy", scope="submit", params=Copying, result=Copied, errors=(NotFound, *MALFORMED, Overloaded))
+@operation(
+    "tasks.copy", scope="submit", params=Copying, result=Copied, errors=(NotFound, *MALFORMED, Overloaded, IdempotencyConflict)
+)
 async def copy(engine: Engine, caller: Caller, params: Copying) -> Copied:
     """Copy a task of a tree with what has to run again and what that needs; completed work is carried over."""
+    if params.idempotency_key is not None and (params.dry_run or not params.save):
+        raise InvalidParams(f"idempotency_key = {params.idempotency_key!r}: is for a copy that is stored")
+    async with engine.idempotency.claim(caller, "tasks.copy", params) as claim:
+        if claim is not None and claim.tree_id is not None:
+            again: Any = {"tree": tree_view(await visible_tree(engine, caller, claim.tree_id)), **claim.told}
+            repeated: Copied = again
+            return repeated
+        return await _copy(engine, caller, params, claim)
+
+
+async def _copy(engine: Engine, caller: Caller, params: Copying, claim: Claim | None) -> Copied:
     await visible_task(engine, caller, params.task_id)
     draft = await engine.creator.draft_copy(params.task_id, params.choice, overrides=params.overrides, caller=caller)
     check_size(engine, caller, len(draft.array))
-    if params.save and not params.dry_run:
+    stored = params.save and not params.dry_run
+    if stored:
         await check_open(engine, caller, draft.open)
+    answer = _told(draft.report(tree=stored))
+    note = None if claim is None else claim.note(draft.draft.tree.id, {**answer})
     report = await engine.creator.finish_copy(
-        draft, save=params.save, execute=params.execute, dry_run=params.dry_run, caller=caller
+        draft, save=params.save, execute=params.execute, dry_run=params.dry_run, caller=caller, note=note
     )
-    answer: Copied = {
+    if report.tasks is not None:
+        return {"tasks": report.tasks, **answer}
+    return {"tree": None if report.tree is None else tree_view(report.tree, report.warnings), **answer}
+
+
+def _told(report: CopyReport) -> Copied:
+    return {
         "ids": dict(report.ids),
         "run_again": list(report.run_again),
         "carried_over": list(report.carried_over),
         "left_out": list(report.left_out),
     }
-    if report.tasks is not None:
-        return {"tasks": report.tasks, **answer}
-    return {"tree": None if report.tree is None else tree_view(report.tree, report.warnings), **answer}
 
 
 OPERATIONS = (copy,)

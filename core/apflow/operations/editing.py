@@ -131,7 +131,10 @@ async def archive(engine: Engine, caller: Caller, params: Archiving) -> TreeStat
 async def purge(engine: Engine, caller: Caller, params: Retention) -> Purged:
     """Delete the trees that settled some time ago and have not changed since; archived ones stay."""
     before = time.time_ns() // 1000 - int(params.older_than * 1_000_000)
-    return {"trees": await engine.editor.purge(before, user_id=bound_user(caller), dry_run=params.dry_run)}
+    purged = await engine.editor.purge(before, user_id=bound_user(caller), dry_run=params.dry_run)
+    if not params.dry_run:
+        await engine.idempotency.sweep()
+    return {"trees": purged}
 
 
 OPERATIONS = (delete, update, archive, purge)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from attrs import frozen
 from msgspec import Meta
 
 from apflow import fields
+from apflow.idempotency import Claim
 from apflow.operations.access import bound_user, visible_tree
 from apflow.operations.reading import TaskId, Tasks
 from apflow.operations.views import TaskView, TreeView, task_view, tree_view
-from apflow_hookspecs import SETTLED, Caller, Problem, Task, TaskQuery, TaskStatus, operation
+from apflow_hookspecs import SETTLED, Caller, Problem, RecordWrite, Task, TaskQuery, TaskStatus, operation
 from apflow_hookspecs.errors import (
     AlreadyExecuting,
     CannotDelete,
     CircularDependency,
     ExecutorNotFound,
+    IdempotencyConflict,
     InvalidDependency,
     InvalidParams,
     InvalidParent,
@@ -34,6 +37,7 @@ from apflow_hookspecs.operations import Params
 
 if TYPE_CHECKING:
     from apflow.engine import Engine
+    from apflow.tree import Draft
 
 _OPEN = tuple(status.value for status in TaskStatus if status not in SETTLED)
 MALFORMED = (
@@ -47,6 +51,19 @@ AuthorsTasks = Annotated[
     Meta(extra_json_schema={"items": {"type": "object"}}),
 ]
 FreshIds = Annotated[bool, Meta(description="Make new ids and remap every reference, so that the array can be created again.")]
+IdempotencyKey = (
+    Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=255,
+            description="A request that bears it again is answered with what came of the first, and not carried out again, also "
+            "after a crash. Kept while the tree lives, and for a day at least.",
+        ),
+    ]
+    | None
+)
+"""A text by which a user's request to one operation is known again."""
 
 
 @frozen
@@ -56,6 +73,7 @@ class NewTree:
     tasks: AuthorsTasks
     execute: Annotated[bool, Meta(description="Request its execution in the same transaction.")] = False
     fresh_ids: FreshIds = False
+    idempotency_key: IdempotencyKey = None
 
 
 @frozen
@@ -69,6 +87,7 @@ class Execution:
     wait: Annotated[float, Meta(ge=0, description="Seconds to wait for its end, at most.")] | None = None
     fresh_ids: FreshIds = False
     rerun: Annotated[bool, Meta(description="All of the tree once more, also what has completed.")] = False
+    idempotency_key: IdempotencyKey = None
 
 
 @frozen
@@ -99,7 +118,7 @@ def as_named(params: Params) -> Params:
         return {"tasks": params}
     if "tasks" in params or not params.keys() & fields.KNOWN:
         return params
-    others = {name: params[name] for name in ("execute", "fresh_ids", "tree") if name in params}
+    others = {name: params[name] for name in ("execute", "fresh_ids", "idempotency_key", "tree") if name in params}
     return {"tasks": [{name: value for name, value in params.items() if name not in others}], **others}
 
 
@@ -115,10 +134,20 @@ def admitted(engine: Engine, caller: Caller, tasks: Sequence[Any]) -> list[Any]:
     return list(tasks) if user is None else _owned(tasks, user)
 
 
-@operation("tasks.create", scope="submit", params=NewTree, result=TreeView, errors=(*MALFORMED, Overloaded), arrange=as_named)
+@operation(
+    "tasks.create",
+    scope="submit",
+    params=NewTree,
+    result=TreeView,
+    errors=(*MALFORMED, Overloaded, IdempotencyConflict),
+    arrange=as_named,
+)
 async def create(engine: Engine, caller: Caller, params: NewTree) -> TreeView:
     """Check the tasks of a tree, all at once, and store them; nothing is stored when anything is wrong."""
-    return await _create(engine, caller, params.tasks, execute=params.execute, fresh_ids=params.fresh_ids)
+    async with engine.idempotency.claim(caller, "tasks.create", params) as claim:
+        if claim is not None and claim.tree_id is not None:
+            return await _made(engine, caller, claim)
+        return await _create(engine, caller, params.tasks, claim, execute=params.execute, fresh_ids=params.fresh_ids)
 
 
 @operation(
@@ -126,7 +155,7 @@ async def create(engine: Engine, caller: Caller, params: NewTree) -> TreeView:
     scope="submit",
     params=Execution,
     result=TreeView,
-    errors=(NotFound, AlreadyExecuting, InvalidTransition, CannotDelete, *MALFORMED, Overloaded),
+    errors=(NotFound, AlreadyExecuting, InvalidTransition, CannotDelete, *MALFORMED, Overloaded, IdempotencyConflict),
 )
 async def execute(engine: Engine, caller: Caller, params: Execution) -> TreeView:
     """Request an execution, of a new tree or of what is left of a stored one; answers at once, or with `wait` at its end.
@@ -135,11 +164,8 @@ async def execute(engine: Engine, caller: Caller, params: Execution) -> TreeView
     needs and has not completed, and what depends on it and has settled.
     """
     _exactly_one("tasks.execute", task_id=params.task_id, tasks=params.tasks)
-    if params.task_id is not None:
-        await visible_tree(engine, caller, params.task_id)
-        view = tree_view(await engine.manager.execute(params.task_id, rerun=params.rerun, actor=caller.user_id))
-    else:
-        view = await _create(engine, caller, params.tasks or [], execute=True, fresh_ids=params.fresh_ids)
+    async with engine.idempotency.claim(caller, "tasks.execute", params) as claim:
+        view = await _execute(engine, caller, params, claim)
     if params.wait is None:
         return view
     settled = tree_view(await engine.manager.wait(view["id"], params.wait))
@@ -174,11 +200,36 @@ async def answer(engine: Engine, caller: Caller, params: Answer) -> TaskView:
     return task_view(await engine.manager.answer(params.task_id, params.answer, actor=caller.user_id))
 
 
-async def _create(engine: Engine, caller: Caller, tasks: Sequence[Any], *, execute: bool, fresh_ids: bool) -> TreeView:
+async def _execute(engine: Engine, caller: Caller, params: Execution, claim: Claim | None) -> TreeView:
+    if claim is not None and claim.tree_id is not None:
+        return await _made(engine, caller, claim)
+    if params.task_id is None:
+        return await _create(engine, caller, params.tasks or [], claim, execute=True, fresh_ids=params.fresh_ids)
+    tree = await visible_tree(engine, caller, params.task_id)
+    note = None if claim is None else claim.note(tree.id)
+    return tree_view(await engine.manager.execute(params.task_id, rerun=params.rerun, actor=caller.user_id, note=note))
+
+
+async def _create(
+    engine: Engine, caller: Caller, tasks: Sequence[Any], claim: Claim | None, *, execute: bool, fresh_ids: bool
+) -> TreeView:
     own = admitted(engine, caller, tasks)
     await check_open(engine, caller, len(own))
-    draft = await engine.creator.create(own, caller=caller, fresh_ids=fresh_ids, execute=execute)
+    note = None if claim is None else partial(_note, claim)
+    draft = await engine.creator.create(own, caller=caller, fresh_ids=fresh_ids, execute=execute, note=note)
     return tree_view(draft.tree, draft.warnings)
+
+
+def _note(claim: Claim, draft: Draft) -> RecordWrite:
+    return claim.note(draft.tree.id, {"warnings": [str(warning) for warning in draft.warnings]})
+
+
+async def _made(engine: Engine, caller: Caller, claim: Claim) -> TreeView:
+    """The answer to a request that was carried out before: its tree, as it stands."""
+    view = tree_view(await visible_tree(engine, caller, claim.tree_id or ""))
+    if claim.told.get("warnings"):
+        view["warnings"] = claim.told["warnings"]
+    return view
 
 
 def _owned(tasks: Sequence[Any], user: str) -> list[Any]:
