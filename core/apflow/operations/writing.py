@@ -57,7 +57,7 @@ IdempotencyKey = (
         Meta(
             min_length=1,
             max_length=255,
-            description="A request that bears it again is answered with what came of the first, and not carried out again, also "
+            description="A request that bears it again is answered with what came of the first, not carried out again, also "
             "after a crash. Kept while the tree lives, and for a day at least.",
         ),
     ]
