@@ -1,5 +1,50 @@
-"""The server of apflow: its operations over HTTP."""
+"""The server of apflow: its operations over HTTP.
+
+`apflow serve` starts it. Plugins join in by the hooks of `apflow_server.specs`; what an operator may set stands in
+`apflow_server.options`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from apflow_hookspecs import Command, hookimpl
+
+if TYPE_CHECKING:
+    from pluggy import PluginManager
+
+__all__ = ["STARTED", "Server"]
 
 
 class Server:
-    """One host's."""
+    """The plugin, one for each host.
+
+    Attributes:
+        plugins: Who implements the hooks of the server.
+    """
+
+    plugins: PluginManager
+
+    @hookimpl
+    def apflow_addhooks(self, host: PluginManager) -> None:
+        """Add the hooks of the server."""
+        from apflow_server import specs  # noqa: PLC0415 - a plugin is imported at every start
+
+        host.add_hookspecs(specs)
+        self.plugins = host
+
+    @hookimpl
+    def apflow_commands(self) -> Iterator[Command]:
+        """Provide `apflow serve`."""
+        yield Command("serve", "Serve the operations over HTTP.", "apflow_server.command:serve")
+
+    @hookimpl
+    def apflow_startup(self) -> None:
+        """Let the command find the plugin of the engine that it opens."""
+        STARTED.set(self)
+
+
+STARTED: ContextVar[Server] = ContextVar("apflow_server")
+"""The plugin of the engine that was opened last in this context."""
