@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from attrs import asdict, evolve, field, fields, fields_dict, frozen
+from attrs.converters import optional
 
 from apflow import rules
 from apflow.plugins import installed, normalised
@@ -71,6 +72,10 @@ class Settings:
     """Options by policy, for the tasks that do not name the policy: `{"retry": {"max_attempts": 3}}`."""
     executor_policies: Mapping[str, Any] = field(default=EMPTY, converter=rules.executor_policies)
     """The same by executor id, before `policies`: `{"fetch": {"retry": {"max_attempts": 5}}}`."""
+    url: str | None = field(default=None, converter=optional(rules.server_url))
+    """URL of the server that does what commands ask for, in place of this machine."""
+    token: str | None = field(default=None, converter=optional(rules.token), repr=False)
+    """The credential that is shown to it; best in the environment (`APFLOW_TOKEN`)."""
     log_level: str = field(default="warning", converter=rules.log_level)
     """From where on the program shows what is logged: `debug`, `info`, `warning`, `error`."""
     log_format: str = field(default="text", converter=rules.log_format)

@@ -1,10 +1,11 @@
-"""An engine in another process, reached through the Unix socket on which it serves its operations."""
+"""An engine in another process; one of this user is reached through the Unix socket on which it serves its operations."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import json
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -22,15 +23,36 @@ class ConnectionLost(ApflowError):
     """The process that owns the storage is gone."""
 
 
-class RemoteEngine:
-    """Operations of an engine in another process of this user; the user of this machine is the caller.
+class RemoteEngine(ABC):
+    """Operations of an engine in another process.
 
     Attributes:
-        pid: The owner's.
+        place: How messages call that process.
     """
 
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    @abstractmethod
+    async def call(self, operation: str, params: Mapping[str, Json] | Sequence[Json], caller: Caller) -> Json:
+        """Run an operation there.
+
+        Raises:
+            ApflowError: What the operation refuses.
+            ConnectionLost: The process is gone.
+            TooLarge: The request has more bytes than it takes.
+        """
+
+    @abstractmethod
+    def watch(self, tree_id: str, after: int = 0) -> AsyncGenerator[Event, None]:
+        """A tree's events from number `after` + 1 on, to the end of its latest run. Errors as `call`."""
+
+
+class NearEngine(RemoteEngine):
+    """An engine in another process of this user, reached through its socket; the user of this machine is the caller."""
+
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pid: int | None) -> None:
-        self.pid = pid
+        super().__init__(f"process {pid}")
         self._writer = writer
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Queue[dict[str, Any] | None]] = {}
@@ -38,20 +60,14 @@ class RemoteEngine:
         self._reading = asyncio.get_running_loop().create_task(self._read(reader), name="apflow-remote")
 
     async def call(self, operation: str, params: Mapping[str, Json] | Sequence[Json], caller: Caller) -> Json:  # noqa: ARG002
-        """Run an operation there. The caller is always the user of this machine, whom the socket admits.
-
-        Raises:
-            ApflowError: What the operation refuses.
-            ConnectionLost: The owner is gone.
-            TooLarge: The request has more bytes than an owner takes.
-        """
+        """Run an operation there. The caller is always the user of this machine, whom the socket admits."""
         async for answer in self._request(operation, params):
             if "method" not in answer:
                 return answer["result"]
         raise ConnectionLost
 
     async def watch(self, tree_id: str, after: int = 0) -> AsyncGenerator[Event, None]:
-        """A tree's events from number `after` + 1 on, to the end of its latest run. Errors as `call`."""
+        """A tree's events from number `after` + 1 on, to the end of its latest run."""
         async for answer in self._request("watch", {"task_id": tree_id, "after": after}):
             if "method" not in answer:
                 return
@@ -75,7 +91,7 @@ class RemoteEngine:
             await self._writer.drain()
             while (answer := await answers.get()) is not None:
                 if "error" in answer:
-                    raise _error(answer["error"])
+                    raise as_error(answer["error"])
                 yield answer
                 if "method" not in answer:
                     return
@@ -100,7 +116,7 @@ class RemoteEngine:
 
 
 @asynccontextmanager
-async def connected(owned: StorageOwned) -> AsyncIterator[RemoteEngine]:
+async def connected(owned: StorageOwned) -> AsyncIterator[NearEngine]:
     """The engine of the process that owns a storage.
 
     Raises:
@@ -113,7 +129,7 @@ async def connected(owned: StorageOwned) -> AsyncIterator[RemoteEngine]:
     except OSError as error:
         raise _out_of_reach(owned, error.strerror or str(error)) from error
     try:
-        engine = RemoteEngine(reader, writer, await _greeted(reader, owned))
+        engine = NearEngine(reader, writer, await _greeted(reader, owned))
         try:
             yield engine
         finally:
@@ -140,7 +156,8 @@ def _out_of_reach(owned: StorageOwned, why: str) -> StorageOwned:
     return StorageOwned(message, pid=owned.pid, endpoint=owned.endpoint)
 
 
-def _error(told: Mapping[str, Any]) -> ApflowError:
+def as_error(told: Mapping[str, Any]) -> ApflowError:
+    """An error from its JSON form."""
     data = told.get("data") or {}
     error = _kind(told["code"], data.get("type", ""))(told["message"])
     error.problems = tuple(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from attrs import frozen
 
@@ -164,6 +165,26 @@ def storage_url(value: Any) -> str:
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", text):
         return text
     return f"sqlite:///{Path(text).expanduser().absolute().as_posix()}"
+
+
+def server_url(value: Any) -> str:
+    """The URL of a server, up to where its routes begin; ends with a slash."""
+    text = str(value)
+    try:
+        parts = urlsplit(text)
+        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        parts, fits = urlsplit(""), False
+    if not fits or parts.username is not None or parts.query or parts.fragment or any(map(str.isspace, text)):
+        raise Misfit("must be the URL of a server, as https://flow.example.com, without user, password or query", value)
+    return f"{text.rstrip('/')}/"
+
+
+def token(value: Any) -> str:
+    """A credential for a server."""
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value or not value:
+        raise Misfit("must be a token: printable ASCII without spaces", "***")
+    return str(value)
 
 
 def _whole(value: Any, minimum: int) -> int:

@@ -222,10 +222,10 @@ async def _owner(session: Session) -> Finding | None:
             try:
                 health = await owner.call("system.health", {}, Caller.local())
             except ApflowError as error:
-                return Finding("error", "storage", f"process {owner.pid} has it open, and answers: {error.message}")
+                return Finding("error", "storage", f"{owner.place} has it open, and answers: {error.message}")
         well = health["status"] == "ok"
         state = "answers" if well else f"is {health['status']}; see its log"
-        return Finding("ok" if well else "warning", "storage", f"process {owner.pid} has it open, and {state}")
+        return Finding("ok" if well else "warning", "storage", f"{owner.place} has it open, and {state}")
 
 
 def _left(unfinished: int) -> Finding:

@@ -65,10 +65,12 @@ class Reach:
     Args:
         open: Opens the storage here; with True the engine is served to others.
         interruption: The signals.
+        distant: Reaches the server that is to do it instead; None where it is done on this machine.
     """
 
     open: Callable[[bool], AbstractAsyncContextManager[Engine]]
     interruption: Interruption
+    distant: Callable[[], AbstractAsyncContextManager[RemoteEngine]] | None = None
     _lost: RemoteEngine | None = field(default=None, init=False)
     """The owner that went away."""
     _waited: bool = field(default=False, init=False)
@@ -96,21 +98,23 @@ class Reach:
         again: Callable[[], bool],
     ) -> R:
         clock = asyncio.get_running_loop().time
-        until = clock() + PATIENCE
+        until, lost = clock() + PATIENCE, False
         while True:
             try:
                 return await self._once(own, through, served=served)
             except StorageOwned:
-                if clock() > until:
+                if clock() > until or (self.distant is not None and not lost):
                     raise
             except ConnectionLost:
                 if not again():
-                    raise StorageOwned("the process that owns the storage ended before it answered; see what is done") from None
-                until = clock() + PATIENCE
+                    who = "the process that owns the storage" if self.distant is None else "the server"
+                    raise StorageOwned(f"{who} ended before it answered; see what is done") from None
+                until, lost = clock() + PATIENCE, True
             except Overloaded:  # it is about to end
                 if not self._waited:
                     self._waited = True
-                    say("the process that owns the storage is about to end; waiting for it")
+                    who = "the process that owns the storage" if self.distant is None else "the server"
+                    say(f"{who} is about to end; waiting for it")
                 until = clock() + PATIENCE
             await asyncio.sleep(random.uniform(PAUSE / 2, PAUSE))  # noqa: S311 - no secret hangs on it
 
@@ -121,6 +125,9 @@ class Reach:
         *,
         served: bool,
     ) -> R:
+        if self.distant is not None:
+            async with self.distant() as server:
+                return await through(server)
         async with AsyncExitStack() as stack:
             try:
                 engine = await stack.enter_async_context(self.open(served))
@@ -133,7 +140,7 @@ class Reach:
     async def _hosted(self, engine: Engine, job: Job[R]) -> R:
         tell(engine.recovered, going_on=job.resumable)
         if self._lost is not None:
-            say(f"process {self._lost.pid} is gone; this one goes on")
+            say(f"{self._lost.place} is gone; this one goes on")
             self._lost = None
         with self.interruption.noted() as asked:
             work = asyncio.create_task(_worked(engine, job))
@@ -146,7 +153,7 @@ class Reach:
 
     async def _led(self, owner: RemoteEngine, job: Job[R]) -> R:
         if self._lost is not None:
-            say(f"process {self._lost.pid} is gone; process {owner.pid} goes on")
+            say(f"{self._lost.place} is gone; {owner.place} goes on")
             self._lost = None
         with self.interruption.noted() as asked:
             work = asyncio.create_task(_as_coroutine(job.work(owner)))

@@ -108,9 +108,9 @@ class Pursuit:
         if not trees:
             return
         if not self.mine:
-            say(f"process {owner.pid} goes on with {_named(trees)}")
+            say(f"{owner.place} goes on with {_named(trees)}")
             return
-        say(f"interrupted: cancelling {_named(trees)} in process {owner.pid}")
+        say(f"interrupted: cancelling {_named(trees)} in {owner.place}")
         await owner.call("tasks.cancel", {"task_ids": trees}, Caller.local())
         await asyncio.wait({work})
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from apflow.engine import Engine
     from apflow.host import Host
     from apflow.plugins import PluginInfo
+    from apflow.remote import RemoteEngine
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Session:
         db: Path or URL of the storage; None takes the configuration's.
         config: Path of the configuration file.
         block: Names of plugins that stay off.
+        url: Of the server that is to do it; None takes the configuration's, or does it here.
         no_plugins: No plugin but the host's own is imported.
         debug: Errors are shown with their traceback.
         json: Results are printed for machines.
@@ -49,6 +51,7 @@ class Session:
 
     db: str | None = None
     config: str | None = None
+    url: str | None = None
     block: tuple[str, ...] = ()
     no_plugins: bool = False
     debug: bool = False
@@ -61,7 +64,7 @@ class Session:
         """The merged configuration; `block` adds to what is blocked there."""
         from apflow.config import load_settings  # noqa: PLC0415 - not every command needs it
 
-        options: dict[str, Any] = {"db": self.db}
+        options: dict[str, Any] = {"db": self.db, "url": self.url}
         if self.block:
             options["plugins"] = {"block": [*load_settings(self.config).plugins.block, *self.block]}
         settings = load_settings(self.config, options=options)
@@ -118,6 +121,7 @@ class Session:
             Interrupted: SIGINT or SIGTERM ended the work.
             StorageOwned: Another process has the storage open.
         """
+        self._only_here()
 
         async def opened(_: Interruption) -> R:
             async with self._open(**options) as engine:
@@ -135,6 +139,7 @@ class Session:
         Raises:
             StorageOwned: Another process has the storage open.
         """
+        self._only_here()
 
         async def opened(signals: Interruption) -> R:
             async with self._open(**options) as engine:
@@ -185,6 +190,7 @@ class Session:
         Raises:
             Interrupted: SIGINT or SIGTERM ended the work.
         """
+        self._only_here()
         return self._run(lambda _: work(self))
 
     def look_after(self, work: Callable[[Storage], Awaitable[R]], *, read_only: bool = True) -> R:
@@ -198,6 +204,7 @@ class Session:
             Interrupted: SIGINT or SIGTERM ended the work.
             StorageUnavailable: It cannot be used.
         """
+        self._only_here()
 
         async def opened(_: Interruption) -> R:
             from apflow.engine import open_storage  # noqa: PLC0415 - loads what runs trees
@@ -213,7 +220,22 @@ class Session:
     def _reach(self, signals: Interruption, **options: Any) -> Reach:
         from apflow.cli.reaching import Reach  # noqa: PLC0415 - loads what runs trees
 
-        return Reach(lambda served: self._open(served=served, **options), signals)
+        return Reach(lambda served: self._open(served=served, **options), signals, self._distant())
+
+    def _distant(self) -> Callable[[], AbstractAsyncContextManager[RemoteEngine]] | None:
+        """What reaches the server that was named; a storage that was named beside it goes before one of the configuration."""
+        if self.url is not None and self.db is not None:
+            raise click.UsageError("--url and --db name two places; one of them is enough.")
+        url, token = self.settings.url, self.settings.token
+        if url is None or self.db is not None:
+            return None
+        from apflow.distant import reached  # noqa: PLC0415 - loads what runs trees
+
+        return lambda: reached(url, token)
+
+    def _only_here(self) -> None:
+        if self.url is not None:
+            raise click.UsageError("--url: this command works on this machine only.")
 
     def _open(self, *, served: bool = True, **options: Any) -> AbstractAsyncContextManager[Engine]:
         from apflow.engine import open_engine  # noqa: PLC0415 - loads what runs trees
@@ -259,6 +281,7 @@ def share_options(command: click.Command) -> None:
 
 _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--db",), {"metavar": "PATH|URL", "help": "The storage."}),
+    (("--url",), {"metavar": "URL", "help": "The server that is to do it, instead of this machine."}),
     (("--config",), {"metavar": "FILE", "help": "The configuration, instead of apflow.toml."}),
     (("--block",), {"metavar": "NAME", "multiple": True, "help": "A plugin that stays off. Repeatable."}),
     (("--no-plugins",), {"is_flag": True, "help": "Import no plugin but the host's own."}),

@@ -40,7 +40,7 @@ def resume(ctx: click.Context, task_id: str | None) -> None:
         ended = [tree.id for tree in recovered if task_id in (None, tree.id)]
         roots = await _resumed(engine, task_id, ended)
         if roots and isinstance(engine, RemoteEngine):
-            say(f"process {engine.pid} runs {plural(len(roots), 'tree')} that {'is' if len(roots) == 1 else 'are'} shown here")
+            say(f"{engine.place} runs {plural(len(roots), 'tree')} that {'is' if len(roots) == 1 else 'are'} shown here")
         return [await flat(engine, tree_id) for tree_id in [*ended, *(root["id"] for root in roots)]]
 
     def end(trees: Sequence[Json]) -> None:
