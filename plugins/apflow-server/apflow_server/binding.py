@@ -31,6 +31,31 @@ def is_loopback(addresses: Sequence[Address]) -> bool:
     return all(ip_address(address[0].partition("%")[0]).is_loopback for _, address in addresses)
 
 
+def permitted(host: str, addresses: Sequence[Address], *, secured: bool, allowed: bool) -> bool:
+    """Whether the server may listen there; False where it may only because the operator says so.
+
+    Args:
+        host: As the operator names it.
+        addresses: Which these are.
+        secured: Whether a credential is configured.
+        allowed: Whether the operator lets anybody in.
+
+    Raises:
+        ConfigError: It may not.
+    """
+    if secured or is_loopback(addresses):
+        return True
+    if not allowed:
+        advice = "configure one (apflow token create), bind to 127.0.0.1, or say --allow-unauthenticated-network"
+        raise ConfigError(f"host = {host!r}: other machines could reach the server, and no credential is configured; {advice}")
+    return False
+
+
+def url_of(host: str, sockets: Sequence[socket.socket]) -> str:
+    """Where a browser of this machine finds the server."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{sockets[0].getsockname()[1]}"
+
+
 def bound(addresses: Sequence[Address]) -> list[socket.socket]:
     """A socket on each address; where the port is 0, all get the one that was free.
 

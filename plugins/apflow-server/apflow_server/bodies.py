@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from apflow_hookspecs.errors import TooLarge
 from apflow_server.errors import SlowBody, WrongMediaType
@@ -46,17 +46,14 @@ def _check_type(request: Request) -> None:
     if encoding.strip().lower() != "identity":
         raise WrongMediaType("the body is compressed, and is taken as it is only")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json" and from_browser(request):
+    if kind != "application/json" and _from_browser(request):
         raise WrongMediaType("a browser has to send the body as application/json")
 
 
-def from_browser(request: Request) -> bool:
+def _from_browser(request: Request) -> bool:
     """Whether a page in a browser makes the request."""
     return "origin" in request.headers or request.headers.get("sec-fetch-site", "none") != "none"
 
 
 def _too_large(options: Options) -> TooLarge:
     return TooLarge(f"the body is longer than {options.max_body} bytes (server.max_body)")
-
-
-__all__ = ["ClientDisconnect", "body_of", "from_browser"]

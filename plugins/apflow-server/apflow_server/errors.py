@@ -66,6 +66,12 @@ class WrongHost(InvalidRequest):
     status = 421
 
 
+class HeaderTooLarge(InvalidRequest):
+    """The headers of the request are too large."""
+
+    status = 431
+
+
 class WrongOrigin(PermissionDenied):
     """A page of another site may not use the server (server.cors_origins)."""
 
@@ -98,12 +104,12 @@ def refusal(error: ApflowError, request_id: Json = None) -> Response:
         headers["Retry-After"] = "5"
     if isinstance(error, NoCredential):
         headers["WWW-Authenticate"] = 'Bearer realm="apflow"'
-    if isinstance(error, SlowBody):
+    if isinstance(error, SlowBody | HeaderTooLarge):
         headers["Connection"] = "close"
     return json_response(told(error, request_id), status, headers)
 
 
-def harmless(error: Exception, where: str) -> ApflowError:
+def harmless(error: BaseException, where: str) -> ApflowError:
     """An error as a client may see it: what tells of the inside goes to the log, under an incident."""
     inside = isinstance(error, StorageUnavailable | ConfigError) or type(error) is ApflowError
     if isinstance(error, ApflowError) and not inside:

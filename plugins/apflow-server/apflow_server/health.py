@@ -1,26 +1,40 @@
-"""Whether the server lives, and whether it is ready: a status, for anybody."""
+"""Whether the server lives, and whether it is ready: a status, for anybody, whatever else goes on."""
 
 from __future__ import annotations
 
-from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from apflow_hookspecs import Caller
 from apflow_server.answers import json_response
+from apflow_server.errors import WrongMethod, refusal
 from apflow_server.state import Serving
 
 LIVE, READY = "/health/live", "/health/ready"
 
 
-async def ready(serving: Serving) -> bool:
-    """Whether new work is taken: it is not about to stop, and its storage answers."""
-    if serving.draining.is_set():
-        return False
-    health = await serving.engine.call("system.health", {}, Caller(None, frozenset({"read"}), "local"))
-    return bool(health["storage"]["status"] == "ok")
+class Health:
+    """Answers `/health/live` and `/health/ready` before anything else is asked."""
 
+    def __init__(self, app: ASGIApp, serving: Serving) -> None:
+        self._app = app
+        self._serving = serving
 
-async def health(request: Request, serving: Serving) -> Response:
-    """The answer to one of the two paths."""
-    well = request.url.path == LIVE or await ready(serving)
-    return json_response({"status": "ok" if well else "unavailable"}, 200 if well else 503)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http" or scope["path"] not in (LIVE, READY):
+            await self._app(scope, receive, send)
+        elif scope["method"] not in ("GET", "HEAD"):
+            await refusal(WrongMethod())(scope, receive, send)
+        else:
+            await (await self._answer(scope["path"]))(scope, receive, send)
+
+    async def _answer(self, path: str) -> Response:
+        well = path == LIVE or await self._is_ready()
+        return json_response({"status": "ok" if well else "unavailable"}, 200 if well else 503)
+
+    async def _is_ready(self) -> bool:
+        if self._serving.draining.is_set():
+            return False
+        health = await self._serving.engine.call("system.health", {}, Caller.local())
+        return bool(health["storage"]["status"] == "ok")

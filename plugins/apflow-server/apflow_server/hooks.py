@@ -19,6 +19,9 @@ from apflow_server.errors import NoCredential
 if TYPE_CHECKING:
     from pluggy import HookImpl, PluginManager
 
+FOREIGN = (Exception, SystemExit)
+"""What code of plugins may raise; only the user ends the process."""
+
 log = logging.getLogger("apflow.server")
 
 
@@ -53,7 +56,7 @@ class Hooks:
         for found in self._found("apflow_credentials"):
             try:
                 told += await self._answer(found, engine=engine)
-            except Exception as error:
+            except FOREIGN as error:
                 raise _broken(found, error) from error
         return tuple(told)
 
@@ -74,7 +77,7 @@ class Hooks:
                 if error.code != ApflowError.code:
                     raise
                 raise NoCredential from error
-            except Exception as error:
+            except FOREIGN as error:
                 _denied(found, error)
                 raise NoCredential from error
         return None
@@ -90,7 +93,7 @@ class Hooks:
                 await self._answer(found, request=request, caller=caller, operation=operation)
             except ApflowError:
                 raise
-            except Exception as error:
+            except FOREIGN as error:
                 _denied(found, error)
                 raise PermissionDenied from error
 
@@ -112,7 +115,7 @@ def _called(found: HookImpl, **offered: Any) -> Any:
 def _collected(found: HookImpl, engine: Engine) -> Iterator[Any]:
     try:
         yield from _called(found, engine=engine) or ()
-    except Exception as error:
+    except FOREIGN as error:
         raise _broken(found, error) from error
 
 
@@ -123,11 +126,11 @@ def _remote(caller: Caller) -> Caller:
     return Caller(caller.user_id, caller.scopes, "remote")
 
 
-def _broken(found: HookImpl, error: Exception) -> ConfigError:
+def _broken(found: HookImpl, error: BaseException) -> ConfigError:
     hook = found.function.__name__
     return ConfigError(f"plugin {found.plugin_name!r} failed in {hook}: {type(error).__name__}: {error}")
 
 
-def _denied(found: HookImpl, error: Exception) -> None:
+def _denied(found: HookImpl, error: BaseException) -> None:
     about = {"plugin": found.plugin_name, "hook": found.function.__name__}
     log.error("plugin %r failed in %s, and so the request is denied", *about.values(), exc_info=error, extra=about)

@@ -27,6 +27,7 @@ class Options:
         port: 0 takes a free one.
         allowed_hosts: Names that the `Host` of a request may have, beside those of loopback and `host`; `*` allows all.
         cors_origins: Other origins whose pages may use the server; `https://example.org`.
+        trusted_proxies: Addresses and networks of proxies whose `X-Forwarded-For` and `-Proto` count.
         max_body: Bytes of a request's body.
         body_timeout: Seconds in which a body has to arrive.
         max_nodes: Values in the JSON of a request.
@@ -42,7 +43,6 @@ class Options:
         streams_per_user: Event streams that one user may have open.
         stream_buffer: Events that wait for one slow reader.
         stream_stall: Seconds after which a reader that takes nothing is dropped.
-        max_abandoned: Attempts that did not end when told to, from which on the server is no longer ready.
         hook_timeout: Seconds that a plugin's asynchronous hook may take.
     """
 
@@ -50,6 +50,7 @@ class Options:
     port: int = field(default=8000, validator=[ge(0), le(65_535)])
     allowed_hosts: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = field(default=(), validator=_origins)
+    trusted_proxies: tuple[str, ...] = ()
     max_body: int = field(default=16 * MIB, validator=gt(0))
     body_timeout: float = field(default=30.0, validator=gt(0))
     max_nodes: int = field(default=200_000, validator=gt(0))
@@ -65,5 +66,4 @@ class Options:
     streams_per_user: int = field(default=20, validator=gt(0))
     stream_buffer: int = field(default=256, validator=gt(0))
     stream_stall: float = field(default=30.0, validator=gt(0))
-    max_abandoned: int = field(default=50, validator=gt(0))
     hook_timeout: float = field(default=5.0, validator=gt(0))

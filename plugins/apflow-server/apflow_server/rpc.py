@@ -83,7 +83,7 @@ async def _part(request: Request, body: Json) -> dict[str, Json] | None:
 
 async def _result(request: Request, asked: Asked) -> Json:
     wanted = "/system" if asked.method.startswith(_SYSTEM) else "/tasks"
-    if request.url.path != wanted:
+    if request.scope["path"] != wanted:
         raise UnknownOperation(f"there is no operation {asked.method!r} here")
     return await operate(request, asked.method, asked.params)
 

@@ -11,6 +11,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from apflow_server.options import Options
+from apflow_server.protocol import protocol
 from apflow_server.state import Serving
 
 LAST_ANSWERS = 5
@@ -38,7 +39,8 @@ async def listening(app: Starlette, sockets: Sequence[socket.socket], options: O
     """Serve an application on bound sockets, for the length of the block; then streams end, and the port closes."""
     serving: Serving = app.state.server
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", http="httptools", ws="none", proxy_headers=False,
+        app, log_config=None, access_log=False, lifespan="off", http=protocol(options), ws="none",
+        proxy_headers=bool(options.trusted_proxies), forwarded_allow_ips=list(options.trusted_proxies),
         server_header=False, date_header=False, backlog=options.backlog,
         timeout_keep_alive=options.keep_alive,  # type: ignore[arg-type] # it is handed to call_later
         timeout_graceful_shutdown=LAST_ANSWERS,
@@ -52,3 +54,5 @@ async def listening(app: Starlette, sockets: Sequence[socket.socket], options: O
         serving.ending.set()
         server.should_exit = True
         await running
+        for connection in list(server.server_state.connections):
+            connection.transport.abort()
