@@ -1,6 +1,6 @@
 """The events of a tree as a stream (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 
-`GET /tasks/{id}/events`, for any task of the tree. Each event has its number as `id`, its type as `event` and itself, as JSON
+`GET /tasks/{task_id}/events`, for any task of the tree. Each event has its number as `id`, its type as `event` and itself, as JSON
 in one line, as `data`. A client goes on where it was by the header `Last-Event-ID`, or `?after=N`: what it has missed is read
 from the storage. The stream ends after the `tree_settled` of the latest run; a client that comes again with that event's number
 is answered 204, upon which a browser's `EventSource` stops. A tree that waits, or that nobody has run, keeps its stream open.
@@ -25,8 +25,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from apflow_hookspecs import Caller, Event, Json, Problem, TaskTree
-from apflow_hookspecs.errors import InvalidParams, RateLimited
+from apflow_hookspecs import Caller, Engine, Event, Json, Problem, TaskTree
+from apflow_hookspecs.errors import InvalidParams, PermissionDenied, RateLimited
+from apflow_server import audit
 from apflow_server.answers import SAFE
 from apflow_server.backlog import Backlog
 from apflow_server.errors import harmless
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from apflow_server.state import Serving
 
 log = logging.getLogger("apflow.server")
+
+PATH = "/tasks/{task_id}/events"
 
 KEEP_ALIVE = 15.0
 """Seconds of silence after which a comment shows that the stream lives."""
@@ -53,7 +56,7 @@ _encode = msgspec.json.Encoder().encode
 
 def stream_routes() -> list[BaseRoute]:
     """The route of the streams."""
-    return [Route("/tasks/{id}/events", Streams().opened, methods=["GET"])]
+    return [Route(PATH, Streams().opened, methods=["GET"])]
 
 
 class Streams:
@@ -70,17 +73,26 @@ class Streams:
             NotFound: There is no such task, or it is another user's.
             RateLimited: Its user reads as many streams as one may.
         """
+        engine: Engine = request.app.state.engine
+        asked = {"task_id": request.path_params["task_id"]}
+        try:
+            return await self._opened(request, asked)
+        except (PermissionDenied, RateLimited) as error:
+            audit.denied(request, error, "tasks.watch", audit.ids_of(engine.operations["tasks.get"], asked))
+            raise
+
+    async def _opened(self, request: Request, asked: dict[str, Json]) -> Response | EventStream:
         serving: Serving = request.app.state.server
         caller: Caller = request.state.caller
         after = resumed(request)
         await serving.admit(request, caller, "tasks.watch")
-        task = cast("dict[str, str]", await serving.engine.call("tasks.get", {"task_id": request.path_params["id"]}, caller))
+        task = cast("dict[str, str]", await serving.engine.call("tasks.get", asked, caller))
         tree = await serving.engine.tree(task["tree_id"])
         if tree.run and not tree.open and after >= tree.last_event:
             return Response(status_code=204, headers=SAFE)
-        reader = _reader(request, caller)
-        if self._open[reader] >= serving.options.streams_per_user:
-            raise RateLimited(f"a user may read {serving.options.streams_per_user} streams at once", retry_after=KEEP_ALIVE)
+        reader, most = _reader(request, caller), serving.options.streams_per_user
+        if self._open[reader] >= most:
+            raise RateLimited(f"{most} event streams are open already (server.streams_per_user)", retry_after=KEEP_ALIVE)
         return EventStream(serving, tree, after, lambda change: self._count(reader, change))
 
     def _count(self, reader: str, change: int) -> None:
@@ -107,11 +119,11 @@ class EventStream:
             if scope["method"] == "HEAD":
                 await send({"type": "http.response.body"})
             else:
-                await self._stream(scope, receive, send)
+                await self._stream(receive, send)
         finally:
             self.count(-1)
 
-    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _stream(self, receive: Receive, send: Send) -> None:
         backlog = Backlog(self.serving.options.stream_buffer)
         async with asyncio.TaskGroup() as group:
             beside = (self._read(backlog), self._end(backlog), _gone(receive, backlog))
@@ -120,7 +132,6 @@ class EventStream:
                 await self._send(backlog, send)
             except TimeoutError:
                 log.warning("a reader of tree %s took nothing, and is dropped", self.tree.id, extra={"tree_id": self.tree.id})
-                _drop(scope)
             finally:
                 for task in tasks:
                     task.cancel()
@@ -201,10 +212,3 @@ async def _gone(receive: Receive, backlog: Backlog) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     backlog.close()
-
-
-def _drop(scope: Scope) -> None:
-    """Cut the connection, for what waits in it would keep it open."""
-    abort = scope.get("extensions", {}).get("apflow.abort")
-    if abort is not None:
-        abort()
