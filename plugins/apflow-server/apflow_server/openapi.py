@@ -176,7 +176,7 @@ def _documents() -> dict[str, Described]:
 
 
 def _look(name: str, summary: str, responses: Described, *, public: bool = False) -> Described:
-    free = {"security": []} if public else {}
+    free: Described = {"security": []} if public else {}
     return {"operationId": name, "summary": summary, "responses": responses, **free}
 
 

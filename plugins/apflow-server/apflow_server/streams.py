@@ -1,8 +1,8 @@
 """The events of a tree as a stream (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 
-`GET /tasks/{task_id}/events`, for any task of the tree. Each event has its number as `id`, its type as `event` and itself, as JSON
-in one line, as `data`. A client goes on where it was by the header `Last-Event-ID`, or `?after=N`: what it has missed is read
-from the storage. The stream ends after the `tree_settled` of the latest run; a client that comes again with that event's number
+`GET /tasks/{task_id}/events`, for any task of the tree. Each event has its number as `id`, its type as `event` and itself, in
+JSON, as `data`. A client goes on where it was by the header `Last-Event-ID`, or `?after=N`: what it has missed is read from the
+storage. The stream ends after the `tree_settled` of the latest run; a client that comes again with that event's number
 is answered 204, upon which a browser's `EventSource` stops. A tree that waits, or that nobody has run, keeps its stream open.
 
 Two messages are no events of the tree, and have no `id`: `lagged` tells a reader that fell behind, and `failed`, with an error,
