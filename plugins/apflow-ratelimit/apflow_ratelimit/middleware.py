@@ -11,10 +11,11 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from apflow_hookspecs.errors import Overloaded
+from apflow_hookspecs.errors import Overloaded, RateLimited
 from apflow_ratelimit.counting import Count
 from apflow_ratelimit.limiting import Limiting
-from apflow_server.errors import refusal
+from apflow_server import audit
+from apflow_server.sites import refuse
 
 PROBES = "/health/"
 """Where monitors ask whether the server is well: never limited."""
@@ -46,9 +47,11 @@ class Counted:
         try:
             await self._limiting.begin(connection)
         except Overloaded as error:
-            await refusal(error)(scope, receive, tell)
-            return
-        await self._app(scope, receive, tell)
+            if isinstance(error, RateLimited):
+                audit.denied(connection, error)
+            await refuse(error, scope, receive, tell)
+        else:
+            await self._app(scope, receive, tell)
 
 
 def fields(counts: Collection[Count]) -> dict[str, str]:

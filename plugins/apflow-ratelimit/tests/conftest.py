@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 
 from apflow.testing import engine_of
 from apflow.testing.clock import VirtualClock
-from apflow_hookspecs import SCOPES, Caller, hookimpl
+from apflow_hookspecs import SCOPES, Caller, executor, hookimpl
 from apflow_ratelimit import RateLimit
 from apflow_server import Server
 from apflow_server.application import application
@@ -38,6 +38,11 @@ def connection():
     return connection
 
 
+@executor("work")
+async def work():
+    return "done"
+
+
 class Names:
     """Takes everybody at his word."""
 
@@ -52,7 +57,7 @@ async def served(**section):
     """A client of a server with this `[ratelimit]`."""
     server = Server()
     plugins = {"names": Names(), "ratelimit": RateLimit(), "server": server}
-    async with engine_of(plugins=plugins, sections={"ratelimit": section}) as engine:
+    async with engine_of(work, plugins=plugins, sections={"ratelimit": section}) as engine:
         options = Options(port=0)
         sockets = bound(resolved(options.host, options.port))
         async with listening(application(engine, server.plugins, options), sockets, options):

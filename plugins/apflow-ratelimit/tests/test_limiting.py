@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from apflow.testing import host_of
@@ -95,13 +97,34 @@ async def test_an_address_is_taken_from_a_trusted_proxy_only():
     assert told == [200, 429]
 
 
-@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
-async def test_those_who_watch_the_server_are_never_limited(path):
+@pytest.mark.parametrize(("path", "status"), [("/health/live", 200), ("/health/ready", 200), ("/health/of-a-plugin", 404)])
+async def test_those_who_watch_the_server_are_never_limited(path, status):
     async with served(rate="1/day") as client:
         answers = [await client.get(path) for _ in range(3)]
         assert await statuses(client, 2) == [200, 429]
-    assert [answer.status_code for answer in answers] == [200] * 3
+    assert [answer.status_code for answer in answers] == [status] * 3
     assert not any("RateLimit" in answer.headers for answer in answers)
+
+
+async def test_a_stream_counts_when_it_begins():
+    async with served(rate="2/day") as client:
+        created = await client.post("/tasks", json=asking("tasks.create", tasks=[{"executor": "work"}], execute=True))
+        path = f"/tasks/{created.json()['result']['id']}/events"
+        told = [(await client.get(path)).status_code for _ in range(2)]
+    assert told == [200, 429]
+
+
+async def test_each_refusal_is_a_line_of_the_audit(caplog):
+    async with served(rate="3/day", operations={"tasks.count": "1/day"}) as client:
+        with caplog.at_level(logging.INFO, "apflow.audit"):
+            assert await statuses(client, 4, name="ada") == [200, 429, 429, 429]
+    told = [
+        (record.user, record.operation, record.decision, record.code)
+        for record in caplog.records
+        if record.name == "apflow.audit"
+    ]
+    denied = [("ada", what, "denied", -32013) for what in ("tasks.count", "tasks.count", "POST /tasks")]
+    assert told == denied
 
 
 async def test_by_default_there_is_a_limit():
