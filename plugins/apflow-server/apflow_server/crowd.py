@@ -8,6 +8,7 @@ from apflow_hookspecs.errors import Overloaded
 from apflow_server.errors import HeaderTooLarge, refusal
 from apflow_server.options import Options
 
+_BETWEEN = len(": \r\n")
 _STREAM = b"text/event-stream"
 
 
@@ -58,4 +59,4 @@ def _is_stream(start: Message) -> bool:
 
 def _head(scope: Scope) -> int:
     line = len(scope.get("raw_path") or b"") + len(scope["query_string"])
-    return line + sum(len(name) + len(value) for name, value in scope["headers"])
+    return line + sum(len(name) + len(value) + _BETWEEN for name, value in scope["headers"])

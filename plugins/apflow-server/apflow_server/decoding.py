@@ -41,7 +41,7 @@ def decoded(body: bytes, options: Options) -> Json:
 
 def _has_too_many(body: bytes, most: int) -> bool:
     """Whether it has more values; counted in the text, where each begins after a comma or a bracket."""
-    if sum(map(body.count, (b",", b"[", b"{"))) < most:
+    if sum(map(body.count, (b",", b"[", b"{"))) <= most:
         return False
     return _more_than(most).match(body) is not None
 
@@ -49,7 +49,7 @@ def _has_too_many(body: bytes, most: int) -> bool:
 @cache
 def _more_than(most: int) -> re.Pattern[bytes]:
     # Possessive throughout: it reads each byte once.
-    return re.compile(rb'(?:(?:[^",\[{]++|"(?:[^"\\]++|\\.)*+")*+[,\[{]){%d}+' % most, re.DOTALL)
+    return re.compile(rb'(?:(?:[^",\[{]++|"(?:[^"\\]++|\\.)*+")*+[,\[{]){%d}+' % (most + 1), re.DOTALL)
 
 
 def _check(value: Json, options: Options, *, texts: bool) -> None:

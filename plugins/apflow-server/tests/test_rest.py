@@ -35,7 +35,9 @@ async def test_tasks_are_listed_through_typed_filters(server):
     assert (await get(server, "/tasks", name="leaf", changed_since="2020-01-01T00:00:00Z"))["total"] == 1
 
 
-@pytest.mark.parametrize("query", ["limit=many", "limit=0", "limit=1.5", "root_only=1", "status=odd", "nope=1", "limit=1&limit=2"])
+@pytest.mark.parametrize(
+    "query", ["limit=many", "limit=0", "limit=1.5", "root_only=1", "status=odd", "nope=1", "limit=1&limit=2"]
+)
 async def test_a_filter_that_does_not_fit_is_told(server, query):
     answer = await server.http.get(f"/tasks?{query}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32602)
@@ -95,6 +97,11 @@ async def test_the_system_is_looked_at(server):
 
 
 async def test_an_unknown_path_and_method_are_told(server):
-    for method, path, status in (("GET", "/nothing", 404), ("GET", "/tasks/", 404), ("PUT", "/tasks", 405), ("GET", "/system", 405)):
+    for method, path, status in (
+        ("GET", "/nothing", 404),
+        ("GET", "/tasks/", 404),
+        ("PUT", "/tasks", 405),
+        ("GET", "/system", 405),
+    ):
         answer = await server.http.request(method, path)
         assert (answer.status_code, "error" in answer.json()) == (status, True)

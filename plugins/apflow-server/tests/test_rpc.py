@@ -104,7 +104,20 @@ async def test_an_empty_and_a_long_batch_are_refused_as_one(server, size):
 
 @pytest.mark.parametrize(
     "body",
-    ["", " ", "{", "[", "nope", '{"method": "tasks.count"', b"\xff\xfe", '{"a": NaN}', '{"a": 1e999}', '"\\ud800"', "{}{}", "\0"],
+    [
+        "",
+        " ",
+        "{",
+        "[",
+        "nope",
+        '{"method": "tasks.count"',
+        b"\xff\xfe",
+        '{"a": NaN}',
+        '{"a": 1e999}',
+        '"\\ud800"',
+        "{}{}",
+        "\0",
+    ],
 )
 async def test_what_is_no_json_is_told(server, body):
     answer = await post(server, body)
@@ -139,7 +152,9 @@ async def test_what_concerns_the_system_has_a_path_of_its_own(server):
     assert (await post(server, rpc("tasks.count", id=1), "/system")).json()["error"]["code"] == METHOD
 
 
-@pytest.mark.parametrize("params", [{"task_id": 3}, {}, {"task_id": "a", "more": 1}, ["a", "b"], [[]], {"task_id": None}], ids=repr)
+@pytest.mark.parametrize(
+    "params", [{"task_id": 3}, {}, {"task_id": "a", "more": 1}, ["a", "b"], [[]], {"task_id": None}], ids=repr
+)
 async def test_parameters_that_do_not_fit_are_told(server, params):
     answer = await post(server, rpc("tasks.get", params, id=1))
     assert (answer.status_code, answer.json()["error"]["code"], answer.json()["id"]) == (400, PARAMS, 1)
