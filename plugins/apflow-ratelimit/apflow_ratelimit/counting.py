@@ -118,8 +118,8 @@ def _redis(url: str) -> RedisStorage:
         from redis.backoff import NoBackoff  # noqa: PLC0415
     except ImportError as error:
         raise ConfigError(f"ratelimit.storage: Redis needs `pip install 'apflow-ratelimit[redis]'`: {error}") from error
-    # One retry: that a connection is left over from before Redis was started again shows only when it is used.
-    retry: Any = Retry(NoBackoff(), 1)
+    # By itself the client tries again for seconds, in which the request would wait.
+    retry: Any = Retry(NoBackoff(), 0)
     try:
         return RedisStorage(f"async+{url}", wrap_exceptions=True, implementation="redispy", key_prefix="apflow", retry=retry)
     except (ConfigurationError, ValueError):

@@ -45,7 +45,7 @@ async def test_while_redis_is_away_requests_are_let_in_and_a_line_of_the_log_say
         assert "RateLimit" not in (await ask(client)).headers
     (line,) = [record for record in caplog.records if record.name.startswith("apflow_ratelimit")]
     assert line.levelno == logging.WARNING
-    assert "the storage of the rate limit does not answer" in line.getMessage()
+    assert line.getMessage().startswith("the storage of the rate limit does not answer: Error")
 
 
 async def test_while_redis_is_away_requests_are_refused_where_the_operator_wants_that(redis):
