@@ -73,7 +73,8 @@ def bound(addresses: Sequence[Address]) -> list[socket.socket]:
 
 
 def _bound(family: socket.AddressFamily, address: Any) -> socket.socket:
-    made = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol is named, or asyncio leaves the delay of small writes on (tcp(7), TCP_NODELAY).
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family is socket.AF_INET6:
