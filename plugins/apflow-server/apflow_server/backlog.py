@@ -11,34 +11,36 @@ from apflow_hookspecs import Event
 class Backlog:
     """What one reader has not been sent yet.
 
-    A reader may take its time with what was stored before it came: nothing is read ahead of it. One that takes nothing while
-    live events fill the backlog has fallen behind.
+    A reader may take its time with what was stored before it came: nothing is read ahead of it. One that makes no room for live
+    events has fallen behind.
 
     Args:
         size: Events that it holds at most.
+        patience: Seconds in which the reader has to make room for live events.
 
     Attributes:
         last_words: What the reader is sent at the end.
-        sending: Whether the reader is being sent something; while this lasts, it does not take it.
         closed: Whether nothing more comes in.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, patience: float) -> None:
         self.last_words = b""
-        self.sending = False
         self.closed = False
         self._size = size
+        self._patience = patience
         self._events: deque[Event] = deque()
         self._news = asyncio.Event()
         self._room = asyncio.Event()
 
     async def put(self, event: Event, *, live: bool) -> bool:
         """Add an event, once there is room; False where it is closed, or where the reader has fallen behind."""
-        while len(self._events) >= self._size and not self.closed:
-            if live and self.sending:
-                return False
-            self._room.clear()
-            await self._room.wait()
+        try:
+            async with asyncio.timeout(self._patience if live else None):
+                while len(self._events) >= self._size and not self.closed:
+                    self._room.clear()
+                    await self._room.wait()
+        except TimeoutError:
+            return False
         if not self.closed:
             self._events.append(event)
             self._news.set()

@@ -70,8 +70,8 @@ class Page:
             else "This server asks nobody for a credential."
         )
         return (
-            f"<p>Every operation is a method of JSON-RPC 2.0, at <code>{SERVER}/tasks</code>, or <code>/system</code> for those "
-            f"of the system. Some are resources too. {credential}</p>"
+            f"<p>Every operation is a method of JSON-RPC 2.0, at <code>{SERVER}/tasks</code>, or <code>/system</code> for "
+            f"those of the system. Some are resources too. {credential}</p>"
             '<p>For programs: <a href="/openapi.json">OpenAPI</a>, <a href="/openrpc.json">OpenRPC</a>. '
             "A tree's events are a stream of server-sent events, <code>GET /tasks/{task_id}/events</code>; a client goes on "
             "where it was by the header <code>Last-Event-ID</code>.</p>"
@@ -96,7 +96,7 @@ class Page:
             + _fields("Parameters", params)
             + f'<h4>Result</h4><p class="kind">{_linked(result, components)}</p>'
             + f'<h4>Refusals</h4><ul class="errors">{"".join(map(_refusal, told["errors"]))}</ul>'
-            + f'<h4>Example</h4><pre tabindex="0"><code>{escape(line, quote=False)}</code></pre></article>'
+            + f'<h4>Example</h4><pre><code>{escape(line, quote=False)}</code></pre></article>'
         )
 
 

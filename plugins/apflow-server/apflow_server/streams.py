@@ -25,7 +25,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from apflow_hookspecs import Caller, Engine, Event, Json, Problem, TaskTree
+from apflow_hookspecs import Caller, Engine, Event, Json, Problem
 from apflow_hookspecs.errors import InvalidParams, PermissionDenied, RateLimited
 from apflow_server import audit
 from apflow_server.answers import SAFE
@@ -43,6 +43,9 @@ PATH = "/tasks/{task_id}/events"
 
 KEEP_ALIVE = 15.0
 """Seconds of silence after which a comment shows that the stream lives."""
+
+PATIENCE = 1.0
+"""Seconds in which a reader makes room for live events, or has fallen behind."""
 
 _HEADERS = {
     **SAFE,
@@ -93,7 +96,7 @@ class Streams:
         reader, most = _reader(request, caller), serving.options.streams_per_user
         if self._open[reader] >= most:
             raise RateLimited(f"{most} event streams are open already (server.streams_per_user)", retry_after=KEEP_ALIVE)
-        return EventStream(serving, tree, after, lambda change: self._count(reader, change))
+        return EventStream(serving, tree.id, after, tree.last_event, lambda change: self._count(reader, change))
 
     def _count(self, reader: str, change: int) -> None:
         self._open[reader] += change
@@ -103,11 +106,20 @@ class Streams:
 
 @define(eq=False)
 class EventStream:
-    """The answer to one reader, from event `after` + 1 of a tree on; `count` is told of its begin and end."""
+    """The answer to one reader.
+
+    Args:
+        serving: The server.
+        tree_id: Whose events they are.
+        after: Number of the last one that the reader has seen.
+        stored: Number of the last one that there was when it came; the others are live.
+        count: Told of the begin, +1, and of the end, -1.
+    """
 
     serving: Serving
-    tree: TaskTree
+    tree_id: str
     after: int
+    stored: int
     count: Callable[[int], None]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -124,14 +136,14 @@ class EventStream:
             self.count(-1)
 
     async def _stream(self, receive: Receive, send: Send) -> None:
-        backlog = Backlog(self.serving.options.stream_buffer)
+        backlog = Backlog(self.serving.options.stream_buffer, PATIENCE)
         async with asyncio.TaskGroup() as group:
             beside = (self._read(backlog), self._end(backlog), _gone(receive, backlog))
             tasks = [group.create_task(work) for work in beside]
             try:
                 await self._send(backlog, send)
             except TimeoutError:
-                log.warning("a reader of tree %s took nothing, and is dropped", self.tree.id, extra={"tree_id": self.tree.id})
+                log.warning("a reader of tree %s took nothing, and is dropped", self.tree_id, extra={"tree_id": self.tree_id})
             finally:
                 for task in tasks:
                     task.cancel()
@@ -139,16 +151,16 @@ class EventStream:
     async def _read(self, backlog: Backlog) -> None:
         """Fill the backlog, to the end of the run."""
         try:
-            watched = cast("AsyncGenerator[Event, None]", self.serving.engine.watch(self.tree.id, self.after))
+            watched = cast("AsyncGenerator[Event, None]", self.serving.engine.watch(self.tree_id, self.after))
             async with aclosing(watched) as events:
                 async for event in events:
-                    if not await backlog.put(event, live=event.seq > self.tree.last_event):
+                    if not await backlog.put(event, live=event.seq > self.stored):
                         break
                 else:
                     return backlog.close()
         except Exception as error:  # noqa: BLE001 - a storage may raise anything, and the stream has begun
             return backlog.close(message("failed", harmless(error, "an event stream").as_json()))
-        return backlog.close(message("lagged", {"tree_id": self.tree.id}))
+        return backlog.close(message("lagged", {"tree_id": self.tree_id}))
 
     async def _end(self, backlog: Backlog) -> None:
         await self.serving.ending.wait()
@@ -158,15 +170,13 @@ class EventStream:
         while not backlog.closed:
             events = await backlog.take(within=KEEP_ALIVE)
             if events or not backlog.closed:
-                await self._told(backlog, send, b"".join(map(as_message, events)) or b": still here\n\n")
+                await self._told(send, b"".join(map(as_message, events)) or b": still here\n\n")
         rest = b"".join(map(as_message, await backlog.take(within=0)))
-        await self._told(backlog, send, rest + backlog.last_words, more=False)
+        await self._told(send, rest + backlog.last_words, more=False)
 
-    async def _told(self, backlog: Backlog, send: Send, chunk: bytes, *, more: bool = True) -> None:
-        backlog.sending = True
+    async def _told(self, send: Send, chunk: bytes, *, more: bool = True) -> None:
         async with asyncio.timeout(self.serving.options.stream_stall):
             await send({"type": "http.response.body", "body": chunk, "more_body": more})
-        backlog.sending = False
 
 
 def as_message(event: Event) -> bytes:
