@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jwt
 import pytest
 from attrs import define, frozen
@@ -19,6 +20,11 @@ from apflow.testing import engine_of
 from apflow_auth import Auth
 from apflow_auth.tokens import Tokens
 from apflow_hookspecs import Caller
+from apflow_server import Server
+from apflow_server.application import application
+from apflow_server.binding import bound, resolved
+from apflow_server.options import Options
+from apflow_server.running import listening
 
 SECRET = "canary-" + "s3cr3t" * 12
 
@@ -110,3 +116,38 @@ def kept(tmp_path):
         return str(path)
 
     return keep
+
+
+@frozen
+class Front:
+    """A server on a free port, in the test's own event loop."""
+
+    engine: Any
+    port: int
+    http: httpx.AsyncClient
+
+    async def token(self, user: str | None, *scopes: str) -> dict[str, str]:
+        """The header by which a user is known."""
+        _, text = await Tokens(self.engine.storage).create(user, scopes)
+        return {"Authorization": f"Bearer {text}"}
+
+    async def call(self, name: str, params: Any, headers: dict[str, str] | None = None) -> httpx.Response:
+        path = "/system" if name.startswith("system.") else "/tasks"
+        return await self.http.post(path, content=json.dumps({"id": 1, "method": name, "params": params}), headers=headers)
+
+
+@asynccontextmanager
+async def front(*executors: Any, **section: Any):
+    """The server of such an engine; a credential is required from the beginning."""
+    server, options = Server(), Options(port=0)
+    sections = {"auth": {"required": True, **section}}
+    async with engine_of(*executors, plugins={"auth": Auth(), "server": server}, sections=sections) as engine:
+        app = application(engine, server.plugins, options)
+        await app.state.server.start()
+        (listener,) = bound(resolved("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        async with (
+            listening(app, [listener], options),
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http,
+        ):
+            yield Front(engine, port, http)
