@@ -64,18 +64,23 @@ def _show_cursor() -> None:
             os.write(sys.stdout.fileno(), b"\x1b[?25h")
 
 
-def run_interruptibly(work: Callable[[Interruption], Coroutine[Any, Any, R]], left: Callable[[], None]) -> R:
+def run_interruptibly(
+    work: Callable[[Interruption], Coroutine[Any, Any, R]],
+    left: Callable[[], None],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> R:
     """Run to the end; the work is handed the signals that may come.
 
     Args:
         work: Called once.
         left: Called at the end where something goes on that cannot be ended, an executor for which no cancellation counts: such
             a process has to leave by `os._exit`.
+        loop_factory: Makes the event loop; by default asyncio does.
 
     Raises:
         Interrupted: A signal came, and the work has ended.
     """
-    runner, threads = asyncio.Runner(), _Threads()
+    runner, threads = asyncio.Runner(loop_factory=loop_factory), _Threads()
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     try:
         return runner.run(_guarded(work, threads))

@@ -129,11 +129,18 @@ class Session:
 
         return self._run(opened)
 
-    def serve(self, work: Callable[[Engine, asyncio.Event], Awaitable[R]], **options: Any) -> R:
+    def serve(
+        self,
+        work: Callable[[Engine, asyncio.Event], Awaitable[R]],
+        *,
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+        **options: Any,
+    ) -> R:
         """Open the engine, also to the other commands of this machine, and do some work that has its own way to end.
 
         Args:
             work: Called with the engine and an event that the first signal sets; a second one ends the process at once.
+            loop_factory: Makes the event loop on which all of it runs; by default asyncio does.
             options: Settings that go before the configured ones.
 
         Raises:
@@ -146,7 +153,7 @@ class Session:
                 with signals.noted() as asked:
                     return await work(engine, asked)
 
-        return self._run(opened)
+        return self._run(opened, loop_factory)
 
     def reach(self, work: Callable[[Operations], Awaitable[R]], *, again: bool = False) -> R:
         """Do something that is over in a moment, here or through the process that has the storage open.
@@ -242,10 +249,14 @@ class Session:
 
         return open_engine(host=self.host, settings=evolve(self.settings, **options), served=served)
 
-    def _run(self, work: Callable[[Interruption], Coroutine[Any, Any, R]]) -> R:
+    def _run(
+        self,
+        work: Callable[[Interruption], Coroutine[Any, Any, R]],
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    ) -> R:
         from apflow.cli.interrupting import run_interruptibly  # noqa: PLC0415 - loads asyncio
 
-        return run_interruptibly(work, self._haunted)
+        return run_interruptibly(work, self._haunted, loop_factory)
 
     def _haunted(self) -> None:
         self.haunted = True

@@ -20,6 +20,7 @@ from apflow_server.options import Options
 from apflow_server.running import listening
 
 C = TypeVar("C")
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
 class Session(Protocol):
@@ -31,7 +32,7 @@ class Session(Protocol):
         """A plugin's table of the configuration."""
         ...
 
-    def serve(self, work: Callable[[Engine, asyncio.Event], Awaitable[Any]]) -> Any:
+    def serve(self, work: Callable[[Engine, asyncio.Event], Awaitable[Any]], *, loop_factory: LoopFactory | None) -> Any:
         """Open the engine, and do some work with it until a signal comes."""
         ...
 
@@ -48,7 +49,16 @@ def serve(session: Session, *, host: str | None, port: int | None, demo: bool, o
     """Serve the operations over HTTP, until SIGINT or SIGTERM."""
     options = session.section("server", Options)
     options = evolve(options, host=options.host if host is None else host, port=options.port if port is None else port)
-    session.serve(_Service(options, demo=demo, open_to_all=open_to_all, json=session.json).run)
+    session.serve(_Service(options, demo=demo, open_to_all=open_to_all, json=session.json).run, loop_factory=_loop_factory())
+
+
+def _loop_factory() -> LoopFactory | None:
+    """The event loop of uvloop, which answers more requests, where there is one."""
+    try:
+        import uvloop  # noqa: PLC0415 - not on every system
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 @frozen
