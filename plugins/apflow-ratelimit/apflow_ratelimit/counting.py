@@ -92,8 +92,8 @@ class Counting:
             raise Away
         try:
             async with asyncio.timeout(self._timeout):
-                admitted = await self._limiter.hit(rate, name, who)
-                stats = await self._limiter.get_window_stats(rate, name, who)
+                admitted = await self._limiter.hit(rate, "apflow", name, who)
+                stats = await self._limiter.get_window_stats(rate, "apflow", name, who)
         except (StorageError, TimeoutError) as error:
             self._rests_until = now + REST
             self._warn(now, error)
@@ -121,7 +121,7 @@ def _redis(url: str) -> RedisStorage:
     # By itself the client tries again for seconds, in which the request would wait.
     retry: Any = Retry(NoBackoff(), 0)
     try:
-        return RedisStorage(f"async+{url}", wrap_exceptions=True, implementation="redispy", key_prefix="apflow", retry=retry)
+        return RedisStorage(f"async+{url}", wrap_exceptions=True, implementation="redispy", retry=retry)
     except (ConfigurationError, ValueError):
         # What the library says of a URL holds its password.
         raise ConfigError("ratelimit.storage: must be redis://host:port/number, as redis://cache.internal:6379/0") from None
