@@ -174,6 +174,6 @@ async def test_a_server_whose_credentials_cannot_be_told_does_not_start():
         def apflow_credentials(self):
             raise OSError("no such file")
 
-    with pytest.raises(ConfigError, match="broken.*apflow_credentials.*no such file"):
+    with pytest.raises(ConfigError, match=r"broken.*apflow_credentials.*no such file"):
         async with served(plugins={"broken": Broken()}):
             pass

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import time
+from contextlib import suppress
 
 import pytest
 from samples import Recorder, echo
@@ -182,14 +183,14 @@ async def test_a_reader_that_takes_nothing_is_cut_off():
         await server.engine.creator.create_task_tree_from_array(
             [{"id": "a", "executor": "echo", "inputs": {"value": "x" * 900_000}}]
         )
-        async with connected(server.port) as (reader, writer):
+        async with connected(server.port) as (_, writer):
             writer.transport.pause_reading()
             writer.write(head(path="/tasks/a").encode())
-            await cut_off(writer)
+            await asyncio.wait_for(cut_off(writer), 60)
 
 
 async def cut_off(writer):
-    with pytest.raises(ConnectionError):
+    with suppress(ConnectionError):
         while True:
             writer.write(b"more")
             await writer.drain()
@@ -213,11 +214,15 @@ async def test_what_is_no_http_is_refused(server, words):
     assert "Traceback" not in answer
 
 
+OPENINGS = ("", "GET", head("POST", Content_Length=100), head("POST", Transfer_Encoding="chunked") + "5\r\na")
+
+
 async def test_hostile_clients_leave_others_alone_and_are_gone_soon():
-    async with served(echo, header_timeout=1, body_timeout=1, keep_alive=1, write_timeout=1) as server:
-        async with asyncio.TaskGroup() as group:
-            for opening in ("", "GET", head("POST", Content_Length=100), head("POST", Transfer_Encoding="chunked") + "5\r\na"):
-                for _ in range(50):
-                    group.create_task(said(server.port, opening))
-            for _ in range(20):
-                assert (await server.http.get("/tasks")).status_code == 200
+    async with (
+        served(echo, header_timeout=1, body_timeout=1, keep_alive=1, write_timeout=1) as server,
+        asyncio.TaskGroup() as group,
+    ):
+        for opening in OPENINGS * 50:
+            group.create_task(said(server.port, opening))
+        for _ in range(20):
+            assert (await server.http.get("/tasks")).status_code == 200
