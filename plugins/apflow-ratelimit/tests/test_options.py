@@ -53,7 +53,7 @@ async def test_a_rate_is_written_as_the_library_reads_it(rate):
     assert middleware.kwargs["limiting"]
 
 
-@pytest.mark.parametrize("url", ["redis://:hunter22@cache", "redis://:hunter22@cache:port/0"])
+@pytest.mark.parametrize("url", ["redis://:hunter22@cache:port/0", "redis://:hunter22@[cache:6379"])
 async def test_a_url_that_leads_nowhere_is_told_without_its_password(url):
     pytest.importorskip("redis")
     message = await told(storage=url)
