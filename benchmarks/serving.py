@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -79,10 +80,11 @@ def serving(*command: str, **environment: str) -> Iterator[Served]:
         text=True,
     )
     try:
-        told = next((line for line in iter(process.stdout.readline, "") if "http://" in line), None)  # type: ignore[union-attr]
-        if told is None:
+        lines = iter(process.stdout.readline, "")  # type: ignore[union-attr]
+        found = next((found for line in lines if (found := re.search(r"http://127\.0\.0\.1:(\d+)", line))), None)
+        if found is None:
             raise SystemExit("the server did not start")
-        yield Served(int(told.rpartition(":")[2].split("/")[0].split()[0]), psutil.Process(process.pid))
+        yield Served(int(found[1]), psutil.Process(process.pid))
     finally:
         process.terminate()
         process.wait(60)
@@ -162,7 +164,7 @@ async def reading(requests: int, connections: int, turns: int) -> None:
     rates: dict[str, list[float]] = {"empty": [], "POST /tasks": [], "GET /tasks/{id}": []}
     with serving("-c", BARE) as bare, apflow_serving() as ours:
         async with connection(ours.port) as ask:
-            await ask(rpc(ours.port, "tasks.create", {"id": "t", "executor": "nothing"}))
+            await ask(rpc(ours.port, "tasks.create", [{"id": "root"}, {"id": "t", "parent_id": "root", "executor": "nothing"}]))
         for _ in range(turns):
             for name, port, request in (
                 ("empty", bare.port, get("/", bare.port)),

@@ -48,8 +48,8 @@ class Command:
 
     With `click.pass_obj` it is handed the program's session: `session.call(operation, **params)` answers an operation, here or
     through the process that has the storage open; `session.reach(work)` awaits `work(operations)` likewise, for more than one;
-    `session.serve(work, loop_factory=None)` opens the engine here and awaits `work(engine, asked)`, whose event the first signal
-    to end sets; `session.section(name, cls)` is a plugin's table of the configuration; `session.json` tells to print for
+    `session.serve(work, loop_factory=None)` opens the engine here and awaits `work(engine, asked)`, whose event the first
+    signal to end sets; `session.section(name, cls)` is a plugin's table of the configuration; `session.json` tells to print for
     machines. The options that all commands share need not be declared, nor by the commands in a group.
 
     Args:

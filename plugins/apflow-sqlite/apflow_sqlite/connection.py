@@ -12,7 +12,7 @@ from urllib.parse import quote
 import aiosqlite
 
 from apflow_hookspecs import errors
-from apflow_sqlite.failures import failure
+from apflow_sqlite.failures import failure, told
 
 BUSY_TIMEOUT = 5.0
 """Seconds for which a program from outside may keep the file locked before that is told."""
@@ -113,10 +113,8 @@ class Line(Generic[S]):
             raise errors.StorageBroken(f"{self.path}: is closed") from None
         try:
             return job.outcome()
-        except sqlite3.ProgrammingError:
-            raise
         except (OSError, sqlite3.Error) as error:
-            raise failure(self.path, error) from error
+            raise told(self.path, error)  # noqa: B904 - which has its cause
 
     async def close(self) -> None:
         """Finish the jobs that wait, and disconnect."""

@@ -49,6 +49,15 @@ def failure(path: Path, error: sqlite3.Error | OSError) -> errors.StorageUnavail
     return _of_system(path, error) if isinstance(error, OSError) else _of_sqlite(path, error)
 
 
+def told(path: Path, error: Exception) -> Exception:
+    """An error of a job as its caller gets it; a fault of ours stays what it is."""
+    if isinstance(error, OSError | sqlite3.Error) and not isinstance(error, sqlite3.ProgrammingError):
+        told = failure(path, error)
+        told.__cause__ = error
+        return told
+    return error
+
+
 def _of_system(path: Path, error: OSError) -> errors.StorageUnavailable:
     if error.errno in _PASSING_SYSTEM:
         return errors.StorageUnavailable(f"{path}: {_PASSING_SYSTEM[error.errno]} ({error.strerror})")

@@ -119,13 +119,13 @@ class SqliteStorage:
         await self._writing.run(Writer.run, _changed, sql.RELEASE, (tree_id, token))
 
     async def task(self, task_id: str) -> Task | None:
-        return await self._readers.run(reading.task, task_id)
+        return await self._readers.quickly(reading.task, task_id)
 
     async def tree(self, tree_id: str) -> TaskTree | None:
         return await self._readers.run(reading.tree, tree_id)
 
     async def existing(self, task_ids: Sequence[str]) -> list[str]:
-        return await self._readers.run(reading.existing, task_ids)
+        return await self._readers.quickly(reading.existing, task_ids)
 
     async def children(self, task_id: str) -> list[Task]:
         return await self._readers.run(reading.children, task_id)
@@ -149,7 +149,7 @@ class SqliteStorage:
         return await self._readers.run(reading.resolved, tree_id)
 
     async def record(self, namespace: str, key: str) -> Record | None:
-        return await self._readers.run(reading.record, namespace, key)
+        return await self._readers.quickly(reading.record, namespace, key)
 
     async def records(self, namespace: str, prefix: str = "") -> list[Record]:
         return await self._readers.run(reading.records, namespace, prefix)
