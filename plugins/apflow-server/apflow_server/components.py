@@ -29,7 +29,8 @@ class Components:
         names = {name: self._place(name, parts) for name in parts}
         for name, shared in names.items():
             self.schemas[shared] = _renamed(parts[name], names)
-        return _renamed({key: value for key, value in schema.items() if key != "$defs"}, names)
+        own: JsonSchema = _renamed({key: value for key, value in schema.items() if key != "$defs"}, names)
+        return own
 
     def add(self, name: str, schema: JsonSchema) -> JsonSchema:
         """Keep a schema of ours, whose references are to shared parts already; the reference to it."""

@@ -76,11 +76,13 @@ def _shared(told: Described, components: Components) -> Described:
 
 def _rpc(path: str, called: list[Described], components: Components, max_batch: int) -> Described:
     requests = [components.add(f"Request.{told['name']}", _request(told)) for told in called]
+    request = components.add(f"Request_{path[1:]}", {"oneOf": requests})
+    batch = {"type": "array", "items": request, "minItems": 1, "maxItems": max_batch}
     answer = reference("Answer")
     return {
         "operationId": "rpc" + path.replace("/", "."),
         "summary": "Requests of JSON-RPC 2.0, one or a batch.",
-        "requestBody": _json({"oneOf": [*requests, {"type": "array", "minItems": 1, "maxItems": max_batch}]}, required=True),
+        "requestBody": _json({"oneOf": [request, batch]}, required=True),
         "responses": {
             "200": _response("The answer, or those to a batch.", {"oneOf": [answer, {"type": "array", "items": answer}]}),
             "204": {"description": "There were notifications only."},

@@ -96,7 +96,7 @@ class Page:
             + _fields("Parameters", params)
             + f'<h4>Result</h4><p class="kind">{_linked(result, components)}</p>'
             + f'<h4>Refusals</h4><ul class="errors">{"".join(map(_refusal, told["errors"]))}</ul>'
-            + f'<h4>Example</h4><pre><code>{escape(line, quote=False)}</code></pre></article>'
+            + f"<h4>Example</h4><pre><code>{escape(line, quote=False)}</code></pre></article>"
         )
 
 
