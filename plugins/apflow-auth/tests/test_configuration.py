@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
+import tomllib
+from pathlib import Path
 
 import pytest
+from attrs import fields
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from apflow_auth.options import Jwt
 from apflow_hookspecs.errors import ConfigError
 
 from .conftest import SECRET, guarded
@@ -161,3 +166,23 @@ async def test_what_cannot_be_used_does_not_concern_who_runs_no_server(kept):
     sections = {"auth": {"jwt": {"secret_file": kept("x", 0o644)}}}
     async with engine_of(plugins={"auth": Auth()}, sections=sections) as engine:
         assert engine.operations["tokens.create"].scope == "admin"
+
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+async def test_the_configurations_of_the_readme_fit():
+    required, web_tokens = (tomllib.loads(text)["auth"] for text in re.findall(r"```toml\n(.*?)```", README, re.DOTALL))
+    async with guarded(**required) as guard:
+        assert guard.credentials == ["a token, of which there is none yet"]
+    async with guarded(**web_tokens) as guard:
+        assert guard.credentials == ["JSON Web Tokens (RS256, ES256)"]
+
+
+def test_the_readme_names_every_option_with_its_default():
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", README, re.MULTILINE))
+    for option in fields(Jwt):
+        assert option.name in rows
+        if isinstance(option.default, str):
+            assert rows[option.name] == f"`{option.default}`"
+    assert float(rows["leeway"]) == fields(Jwt).leeway.default
