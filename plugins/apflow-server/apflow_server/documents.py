@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from apflow_hookspecs import Caller, Json
+from apflow_hookspecs import Caller, Engine, Json
 from apflow_hookspecs.errors import PermissionDenied
 from apflow_server import audit
 from apflow_server.answers import json_response
@@ -61,7 +61,7 @@ class Documents:
         """All operations, for people."""
         serving = _readable(request)
         if "page" not in self._made:
-            self._made["page"] = _page(serving, await _example(serving))
+            self._made["page"] = await _page(serving)
         address = f"{request.url.scheme}://{request.headers.get('host', 'localhost')}"
         return HTMLResponse(self._made["page"].replace(SERVER, escape(address)), headers={"Content-Security-Policy": POLICY})
 
@@ -84,12 +84,14 @@ def _openapi(serving: Serving) -> dict[str, Any]:
     return openapi(serving.engine, _info(), max_batch=serving.options.max_batch, guarded=bool(serving.credentials))
 
 
-def _page(serving: Serving, tasks: list[Json]) -> str:
+async def _page(serving: Serving) -> str:
     engine = serving.engine
-    return Page("apflow", tuple(engine.describe(name) for name in engine.operations), tasks, bool(serving.credentials)).html()
+    samples: dict[str, Json] = {"tasks": await _tasks(engine), "fields": {"name": "a better name"}}
+    operations = tuple(engine.describe(name) for name in engine.operations)
+    return Page("apflow", operations, samples, bool(serving.credentials)).html()
 
 
-async def _example(serving: Serving) -> list[Json]:
+async def _tasks(engine: Engine) -> list[Json]:
     """A tree of one task, of an executor that is there."""
-    told = cast("dict[str, list[dict[str, Json]]]", await serving.engine.call("system.executors", {}, Caller.local()))
+    told = cast("dict[str, list[dict[str, Json]]]", await engine.call("system.executors", {}, Caller.local()))
     return [executor["example"] for executor in told["executors"][:1]] or [{"name": "hello", "executor": "EXECUTOR"}]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
@@ -38,13 +38,13 @@ class Page:
     Args:
         title: Its title.
         operations: As `Engine.describe` tells them.
-        tasks: An example of a tree.
+        samples: Of parameters, by name.
         guarded: Whether a credential is asked for.
     """
 
     title: str
     operations: tuple[dict[str, Any], ...]
-    tasks: list[Json]
+    samples: Mapping[str, Json]
     guarded: bool
 
     def html(self) -> str:
@@ -86,7 +86,7 @@ class Page:
 
     def _operation(self, told: dict[str, Any], components: Components) -> str:
         name = told["name"]
-        line = curl(SERVER, name, sample_params(told["params"], self.tasks), guarded=self.guarded)
+        line = curl(SERVER, name, sample_params(told["params"], self.samples), guarded=self.guarded)
         params, result = components.shared(told["params"]), components.shared(told["result"])
         places = " · ".join(f"{rest.method} {rest.path}" for rest in ROUTES if rest.operation == name)
         return (

@@ -14,20 +14,23 @@ from apflow_server.openrpc import rpc_path
 ALWAYS = frozenset({"task_id"})
 """Parameters that an example has, also where one may do without them: most operations are about a task."""
 
-_OF_TYPE: dict[str, Json] = {"integer": 1, "number": 1.0, "boolean": True, "object": {}}
+DAY = 86_400.0
+"""Most numbers are seconds, and some say what is old enough to be deleted."""
+
+_OF_TYPE: dict[str, Json] = {"number": DAY, "boolean": True, "object": {}}
 
 
-def sample_params(params: JsonSchema, tasks: list[Json]) -> dict[str, Json]:
+def sample_params(params: JsonSchema, known: Mapping[str, Json]) -> dict[str, Json]:
     """Parameters of an operation, those that it needs; names in capitals stand for what only the reader knows.
 
     Args:
         params: Schema of the parameters, with its own `$defs`.
-        tasks: What stands for the tasks of a tree.
+        known: Samples by the name of the parameter.
     """
     wanted = {*params["required"], *ALWAYS}
     parts = params.get("$defs", {})
     return {
-        name: tasks if name == "tasks" else _sample(name, schema, parts)
+        name: known[name] if name in known else _sample(name, schema, parts)
         for name, schema in params["properties"].items()
         if name in wanted
     }
@@ -50,4 +53,6 @@ def _sample(name: str, schema: Mapping[str, Any], parts: Mapping[str, Any]) -> J
         return first
     if schema.get("type") == "array":
         return [_sample(name.removesuffix("s"), schema.get("items", {}), parts)]
-    return schema.get("minimum", _OF_TYPE.get(schema.get("type", ""), name.upper()))
+    if schema.get("type") == "integer":
+        return int(schema.get("minimum", 1))
+    return _OF_TYPE.get(schema.get("type", ""), name.upper())

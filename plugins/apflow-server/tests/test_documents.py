@@ -17,7 +17,7 @@ from samples import echo
 from apflow_hookspecs import Caller, hookimpl, operation
 from apflow_server.components import Components
 from apflow_server.rest import ROUTES
-from apflow_server.samples import curl, sample_params
+from apflow_server.samples import DAY, curl, sample_params
 
 from .serving import served
 
@@ -269,8 +269,13 @@ async def test_the_examples_of_the_page_work_as_typed(server, page):
 async def test_the_parameters_of_an_example_fit(server):
     for name in server.engine.operations:
         params = server.engine.describe(name)["params"]
-        given = sample_params(params, [{"executor": "echo"}])
+        given = sample_params(params, {"tasks": [{"executor": "echo"}]})
         assert Draft202012Validator(params).is_valid(given), (name, given)
+
+
+async def test_an_example_deletes_nothing_that_is_new(page):
+    (line,) = [line for line in Elements(page.text).lines if "tasks.purge" in line]
+    assert json.loads(shlex.split(line)[-1])["params"]["older_than"] >= DAY
 
 
 def test_an_example_holds_whatever_quotes_there_are():
