@@ -93,7 +93,7 @@ class Border:
             return {
                 "code": self.text(error.error), "message": self.text(error.message), "details": self._details(error.details),
             }  # fmt: skip
-        name, text = type(error).__name__, self.text(error)
+        name, text = self.text(type(error).__name__), self.text(error)
         return {"code": "failed", "message": f"{name}: {text}" if text else name, "details": {"exception": name}}
 
     def text(self, value: Any) -> str:

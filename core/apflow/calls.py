@@ -78,7 +78,7 @@ class Call:
         Raises:
             DoesNotFit: They do not fit.
         """
-        return raw if self._params is None else self._params(dict(raw))
+        return dict(raw) if self._params is None else self._params(dict(raw))
 
     def missing(self, inputs: Mapping[str, Any]) -> frozenset[str]:
         """Names of the inputs that it needs besides these."""

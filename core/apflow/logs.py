@@ -39,11 +39,12 @@ class JsonLines(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
+        message = record.getMessage()
         fields = {name: value for name, value in vars(record).items() if name not in _OF_RECORDS} | {
             "time": rfc3339(int(record.created * 1_000_000)),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": message,
         }
         told = _traceback(record)
         if told:

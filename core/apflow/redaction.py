@@ -13,7 +13,7 @@ import traceback
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import quote, quote_plus, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 from apflow.values import encode
 from apflow_hookspecs import Json
@@ -54,10 +54,6 @@ class Redaction:
         self._encoded = tuple(encode(form)[1:-1] for form in self._forms)
         self._records.install()
 
-    def watch(self, logger: logging.Logger) -> None:
-        """Redact also the extra fields of the records that are logged there."""
-        self._records.watch(logger)
-
     def close(self) -> None:
         """Log records are no longer looked at."""
         self._records.remove()
@@ -97,10 +93,13 @@ def forms_of(value: str) -> Iterator[str]:
         yield json.dumps(part, ensure_ascii=False)[1:-1]
         yield repr(part)[1:-1]
         yield html.escape(part)
+        yield part.replace("~", "~0").replace("/", "~1")
         for quoted in (quote(part, safe=""), quote(part), quote_plus(part)):
             yield quoted
             yield _lower_case_escapes(quoted)
         data = part.encode(errors="surrogatepass")
+        yield repr(data)[2:-1]
+        yield data.decode("latin-1")
         yield data.hex()
         yield data.hex().upper()
         for before in range(3):
@@ -110,7 +109,7 @@ def forms_of(value: str) -> Iterator[str]:
 
 
 def _parts(value: str) -> Iterator[str]:
-    """A value, and those of its parts that are as secret: the lines of a key, the password and the path of a URL."""
+    """A value, and those of its parts that are as secret: the lines of a key; of a URL the password, the path and the query."""
     yield value
     lines = [line.strip() for line in value.splitlines()]
     if len(lines) > 1:
@@ -120,7 +119,8 @@ def _parts(value: str) -> Iterator[str]:
             parts = urlsplit(value)
         except ValueError:
             return
-        yield from (part for part in (parts.password, unquote(parts.password or "")) if part and len(part) >= SHORTEST)
+        told = [parts.password or "", unquote(parts.password or ""), *(part for _, part in parse_qsl(parts.query))]
+        yield from (part for part in told if len(part) >= SHORTEST)
         path = value.partition(parts.netloc)[2]
         if len(path) >= 2 * SHORTEST:
             yield path
@@ -137,7 +137,7 @@ def _base64_core(data: bytes, before: int) -> str:
     return encoded[-(-8 * before // 6) : 8 * (before + len(data)) // 6]
 
 
-_OF_RECORDS = frozenset(vars(logging.makeLogRecord({})))
+_OF_RECORDS = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime"})
 
 
 class _Records:
@@ -150,7 +150,7 @@ class _Records:
         self._redaction = redaction
         self._make: Callable[..., logging.LogRecord] | None = None
         self._active = False
-        self._watched: set[logging.Logger] = set()
+        self._kinds: dict[type[logging.LogRecord], type[logging.LogRecord]] = {}
 
     def install(self) -> None:
         if self._make is None:
@@ -164,29 +164,17 @@ class _Records:
         if self._make is not None and logging.getLogRecordFactory() is self:
             logging.setLogRecordFactory(self._make)
             self._make = None
-        for logger in self._watched:
-            logger.removeFilter(self.filter)
-        self._watched.clear()
-
-    def watch(self, logger: logging.Logger) -> None:
-        self._watched.add(logger)
-        logger.addFilter(self.filter)
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Extra fields come into a record after it was made."""
-        for name, value in vars(record).items():
-            told = str(value) if name not in _OF_RECORDS else ""
-            if (redacted := self._redaction.text(told)) != told:
-                setattr(record, name, redacted)
-        return True
 
     def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
         record = (self._make or logging.LogRecord)(*args, **kwargs)
         if self._active:
             self._redact(record)
+            kind = type(record)
+            record.__class__ = self._kinds.get(kind) or self._kinds.setdefault(kind, _looking_at_extras(kind, self._redaction))
         return record
 
     def _redact(self, record: logging.LogRecord) -> None:
+        record.name = self._redaction.text(record.name or "")
         message = _message(record)
         redacted = self._redaction.text(message)
         if redacted != message:
@@ -198,6 +186,33 @@ class _Records:
                 record.exc_text, record.exc_info = redacted, None
         if record.stack_info:
             record.stack_info = self._redaction.text(record.stack_info)
+
+
+def _looking_at_extras(kind: type[logging.LogRecord], redaction: Redaction) -> type[logging.LogRecord]:
+    """A class of records whose extra fields, which come into a record after it was made, are redacted when it is read."""
+
+    class Redacted(kind):  # type: ignore[misc, valid-type] # whichever the factory before makes
+        def getMessage(self) -> str:  # noqa: N802 - as `logging` has it
+            for name in vars(self).keys() - _OF_RECORDS:
+                value = getattr(self, name)
+                for told in (_shown(str, value), _shown(repr, value)):
+                    if (redacted := redaction.text(told)) != told:
+                        setattr(self, name, redacted)
+                        break
+            return str(super().getMessage())
+
+        def __reduce__(self) -> tuple[Any, ...]:
+            self.getMessage()
+            return logging.makeLogRecord, (vars(self),)
+
+    return Redacted
+
+
+def _shown(show: Callable[[Any], str], value: Any) -> str:
+    try:
+        return show(value)
+    except Exception:  # noqa: BLE001 - an extra field may be anything
+        return ""
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -313,7 +313,7 @@ class Runner:
 
     def _context(self, attempt: Attempt, call: Call | None) -> TaskContext:
         live, task = attempt.live, attempt.live.tasks[attempt.n]
-        params = task.params if call is None or any(find_secrets(task.params)) else _params(call, task.params)
+        params = dict(task.params) if call is None or any(find_secrets(task.params)) else _params(call, task.params)
         return TaskContext(
             task=copy(task),  # what an executor does to it changes nothing here
             attempt=live.attempts[attempt.n],

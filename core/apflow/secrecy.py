@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -44,7 +43,6 @@ class Secrecy:
         for found in chain(in_inputs, in_params):
             if found.name not in values:
                 values[found.name] = await self._value(found.name, task, context)
-        self.redaction.watch(logging.getLogger(f"apflow.executor.{task.executor}"))
         return _filled(inputs, in_inputs, values), _filled(task.params, in_params, values)
 
     async def _value(self, name: str, task: Task, context: TaskContext) -> str:

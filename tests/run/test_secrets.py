@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 import logging
+import pickle
 from urllib.parse import quote
 
 import pytest
 from attrs import frozen
 from samples import add, boom, echo, group, run, task
 
+from apflow.logs import JsonLines
 from apflow.testing import engine_of
 from apflow_hookspecs import Caller, Policy, Retry, TaskContext, TaskFailed, Wait, executor, hookimpl
 from apflow_hookspecs.errors import InvalidTask
 
-CANARY = "canary/of the+coal-mine=7"
+CANARY = "canary/öf the+coal~mine=7"
 TOKEN = {"$secret": "token"}
 
 
@@ -245,6 +247,14 @@ async def test_a_value_is_hidden_in_what_tasks_tell_that_did_not_name_it():
     assert tree.tasks["two"].result == {"stolen": "***"}
 
 
+class Showing:
+    def __init__(self, value):
+        self.value = value
+
+    def __str__(self):
+        return f"showing {self.value}"
+
+
 def connect(value, url):
     raise ConnectionError(f"{value!r} at {url}")
 
@@ -256,10 +266,15 @@ async def blab(value: str, way: str, context: TaskContext):
     url = f"https://ada:{quote(value, safe='')}@example.com/?token={quote(value)}"
     context.report(0.5, f"half of {value} {url}")
     context.log.error("it is %s", value, extra={"header": f"Basic {basic}", "found": {"it": value}})
-    logging.getLogger("httpx").warning("GET %s", url)
+    logging.getLogger("httpx").warning(
+        "GET %s", url, extra={"deep": [{"x": basic}], "who": Showing(value), "raw": value.encode()}
+    )
+    logging.getLogger(f"named.{value}").warning("bytes %r", value.encode())
     told = {"plain": value, value: 1, "basic": basic, "url": url, "repr": repr(value), "deep": [{"x": f"a{value}b"}]}
     if way == "result":
         return told
+    if way == "unfit":
+        return {"x": {value: object()}}
     if way == "wait":
         return Wait.for_input(f"is it {value}?", {"type": "string", "description": basic})
     if way == "details":
@@ -273,7 +288,7 @@ async def blab(value: str, way: str, context: TaskContext):
         raise RuntimeError(basic) from error
 
 
-WAYS = ("result", "details", "raise", "retry", "wait")
+WAYS = ("result", "unfit", "details", "raise", "retry", "wait")
 
 
 def traces(text):
@@ -285,12 +300,15 @@ def traces(text):
         quote(CANARY, safe=""),
         *cores,
         *(core.replace("/", "_").replace("+", "-") for core in cores),
+        CANARY.replace("~", "~0").replace("/", "~1"),
+        repr(CANARY.encode())[2:-1],
+        CANARY.encode().decode("latin-1"),
     ]
     return [form for form in forms if form in text]
 
 
 def test_the_traces_are_found_where_nothing_is_redacted():
-    for told in (CANARY, quote(CANARY), base64.b64encode(f"ada:{CANARY}".encode()).decode()):
+    for told in (CANARY, quote(CANARY), repr(CANARY.encode()), base64.b64encode(f"ada:{CANARY}".encode()).decode()):
         assert traces(told)
 
 
@@ -330,7 +348,8 @@ async def test_a_value_is_nowhere_in_what_is_stored_told_or_logged(tmp_path, cap
     assert traces(repr(events)) == []
     assert "***" in repr(views)
     assert "is it ***?" in repr(events)
-    told = [logging.Formatter().format(record) + repr(vars(record)) for record in caplog.records]
+    told = [logging.Formatter().format(record) + JsonLines().format(record) + repr(vars(record)) for record in caplog.records]
+    assert "showing ***" in "".join(told)
     assert len(told) > 3 * len(WAYS)
     assert [found for each in told if (found := traces(each))] == []
 
@@ -360,3 +379,13 @@ async def test_log_records_are_left_alone_before_a_value_was_given_and_after_the
 
     assert caplog.messages[0] == "*** and 7"
     assert caplog.messages[-1] == CANARY
+
+
+async def test_a_record_goes_through_a_queue_without_the_value(caplog):
+    async with engine_of(echo, plugins=vault()) as engine:
+        tree = await engine.creator.create_task_tree_from_array([task("root", "echo", value=TOKEN)])
+        await engine.manager.distribute_task_tree(tree)
+        logging.getLogger("other").warning("so far", extra={"header": CANARY})
+        sent = pickle.dumps(caplog.records[-1])
+    copied = pickle.loads(sent)  # noqa: S301 - our own
+    assert (copied.getMessage(), copied.header, type(copied)) == ("so far", "***", logging.LogRecord)

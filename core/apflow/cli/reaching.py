@@ -98,11 +98,13 @@ class Reach:
         again: Callable[[], bool],
     ) -> R:
         clock = asyncio.get_running_loop().time
-        until, lost = clock() + PATIENCE, False
+        until, lost, pid = clock() + PATIENCE, False, None
         while True:
             try:
                 return await self._once(own, through, served=served)
-            except StorageOwned:
+            except StorageOwned as owned:
+                if owned.pid != pid:  # one after the other has it open for a moment
+                    until, pid = clock() + PATIENCE, owned.pid
                 if clock() > until or (self.distant is not None and not lost):
                     raise
             except ConnectionLost:
