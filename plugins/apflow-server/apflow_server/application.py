@@ -19,6 +19,7 @@ from apflow_hookspecs.errors import ConfigError
 from apflow_server import Server
 from apflow_server.authentication import Authentication, public_paths
 from apflow_server.crowd import Crowd
+from apflow_server.documents import document_routes
 from apflow_server.errors import InvalidRequest, NoSuchPath, WrongMethod, harmless, refusal
 from apflow_server.faults import Faults
 from apflow_server.health import Health
@@ -45,7 +46,7 @@ def application(engine: Engine, host: PluginManager, options: Options) -> Starle
         ConfigError: A plugin failed, or has a path that is taken.
     """
     serving = Serving(engine, Hooks(host, options.hook_timeout), options)
-    own: list[BaseRoute] = [*rpc_routes(), *rest_routes(engine), *stream_routes()]
+    own: list[BaseRoute] = [*rpc_routes(), *rest_routes(engine), *stream_routes(), *document_routes()]
     added = serving.hooks.routes(engine)
     _refuse_taken(own, added)
     app = Starlette(

@@ -12,7 +12,7 @@ from apflow_hookspecs.errors import RateLimited
 
 from .serving import served
 
-SECRET = "canary-in-inputs"
+SECRET = "canary-in-inputs"  # noqa: S105 - a canary
 
 
 class People:

@@ -1,17 +1,20 @@
 """`apflow serve` as an operator meets it."""
 
 import json
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
 from apflow_hookspecs.errors import ConfigError
 from apflow_server.binding import permitted
 
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 CREATE = {"method": "tasks.create", "params": {"id": "a", "executor": "echo", "execute": True}}
 
 
@@ -114,17 +117,21 @@ def test_the_lines_of_the_demo_work_as_they_are_typed(serve):
     assert json.loads(copy)["result"]["tree"]["status"] in ("pending", "in_progress", "completed")
 
 
-def test_the_line_of_the_crontab_runs_a_tree_each_time(serve):
+def test_the_lines_of_the_crontab_run_a_tree_each_time(serve):
     service = serve()
-    line = """curl -s -X POST URL/tasks -d '{"method": "tasks.create", "params": {"name": "n", "executor": "echo", "execute": true}}'"""
-    url = str(service.http.base_url).rstrip("/")
-    made = [
-        json.loads(subprocess.run(line.replace("URL", url), shell=True, capture_output=True, check=True).stdout)["result"]["id"]  # noqa: S602
-        for _ in range(2)
-    ]
+    create, copy = re.findall(r"^0 3 \* \* \* (curl .*)$", README, re.MULTILINE)
+    made = [typed(service, create)["id"] for _ in range(2)]
     assert len(set(made)) == 2
-    while rpc(service, "tasks.count", status="completed")["result"]["total"] < 2:
+    copied = typed(service, copy.replace('"ID"', f'"{made[0]}"'))["tree"]["id"]
+    while rpc(service, "tasks.count", root_only=True, status="completed")["result"]["total"] < 3:
         pass
+    assert service.http.get(f"/tasks/{copied}").json()["original_task_id"] == made[0]
+
+
+def typed(service, line):
+    url = str(service.http.base_url).rstrip("/")
+    line = line.replace("http://localhost:8000", url)
+    return json.loads(subprocess.run(line, shell=True, capture_output=True, check=True).stdout)["result"]  # noqa: S602 - as typed
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(apflow):
