@@ -49,12 +49,12 @@ class Body(httpx.AsyncByteStream):
             await self.aclose()
 
     async def aclose(self) -> None:
-        """Give the connection back, or close it where something is unread."""
+        """Close the connection."""
         await self._answer.aclose()
 
     async def _next(self, parts: AsyncIterator[bytes]) -> bytes | None:
         with as_httpx(self._request, self._place):
-            async with self._bounds.held(str(self._place)):
+            async with self._bounds.held(self._place.host):
                 raw = await anext(parts, None)
         if raw is None:
             self._finish()
@@ -81,5 +81,5 @@ class Body(httpx.AsyncByteStream):
 
     def _counted(self, before: int, part: bytes) -> int:
         if before + len(part) > self._bounds.max_bytes:
-            raise TooMuch(str(self._place), self._bounds.max_bytes)
+            raise TooMuch(self._place.host, self._bounds.max_bytes)
         return before + len(part)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from apflow_guard.options import GuardOptions
+from apflow_guard.options import MOST_PORT, GuardOptions
 from apflow_guard.places import Place, place_of
 from apflow_guard.refusals import Refused, TooLong
 from apflow_guard.resolver import SystemResolver
@@ -89,12 +89,15 @@ class Guard:
         """A client of httpx whose requests all go through the guard, with the defaults of `[guard]`.
 
         Args:
-            options: Of `httpx.AsyncClient`, as `headers`, `auth` and `cookies`.
+            options: Of `httpx.AsyncClient`, as `headers` and `auth`. Without `cookies` it keeps none that a server sets:
+                its requests may be those of different tasks and owners.
 
         Raises:
             ValueError: An option would lead around the guard.
         """
-        import httpx  # noqa: PLC0415 - a guard is made at every start
+        from http.cookiejar import CookieJar, DefaultCookiePolicy  # noqa: PLC0415 - a guard is made at every start
+
+        import httpx  # noqa: PLC0415 - likewise
 
         if options.pop("follow_redirects", False):
             raise ValueError("follow_redirects: redirects are followed by guard.send(client, request, redirects=…)")
@@ -102,6 +105,8 @@ class Guard:
             raise ValueError(f"{', '.join(own)}: the guard decides this itself")
         # Redirects that httpx follows would take the caller's headers along, and share no time.
         own_way = {"transport": self.transport(), "trust_env": False, "max_redirects": 0}
+        if options.get("cookies") is None:
+            options["cookies"] = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
         return httpx.AsyncClient(**{"timeout": None, **options, **own_way})
 
     def transport(self) -> httpx.AsyncBaseTransport:
@@ -139,7 +144,7 @@ class Guard:
 
         if redirects > self.options.max_redirects:
             rule = f"{redirects} redirects are more than guard.max_redirects = {self.options.max_redirects}"
-            raise Refused(request.url.host, rule)
+            raise Refused(place_of(request.url).host, rule)
         bounds = Bounds.starting(self.options, timeout, max_bytes)
         request.extensions = {**request.extensions, "guard": bounds}
         return await followed(client, request, redirects)
@@ -176,18 +181,19 @@ class Guard:
             raise self._port_refused(place)
         if what := special(address):
             rule = f"it {'resolves to' if place.address is None else 'is'} {what}"
-            raise Refused(str(place), rule, str(place))
+            raise Refused(place.host, rule, str(place))
 
     def _port_refused(self, place: Place) -> Refused:
         ports = ", ".join(map(str, self.options.ports)) or "none"
-        return Refused(str(place), f"port {place.port} is none of guard.ports ({ports})", f"{place}:{place.port}")
+        allow = f"{place}:{place.port}" if 0 < place.port <= MOST_PORT else None
+        return Refused(place.host, f"port {place.port} is none of guard.ports ({ports})", allow)
 
     async def _resolved(self, place: Place) -> tuple[str, ...]:
         try:
             async with asyncio.timeout(self.options.timeout):
                 found = await self.resolve(place.host, place.port)
         except TimeoutError:
-            raise TooLong(str(place), self.options.timeout) from None
+            raise TooLong(place.host, self.options.timeout) from None
         except OSError as error:
             raise OSError(f"{place}: the name cannot be resolved: {error.strerror or error}") from error
         if not found:

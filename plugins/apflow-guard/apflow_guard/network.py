@@ -21,7 +21,7 @@ _PATIENCE = 5.0
 class GuardedNetwork(httpcore.AsyncNetworkBackend):
     """Connects a pool: a name is resolved once, all its addresses are checked, and one of those is connected to.
 
-    So no redirect, retry or pooled connection can lead elsewhere, and a name that resolves to something else a moment later
+    So no redirect or retry can lead elsewhere, and a name that resolves to something else a moment later
     (DNS rebinding) does not matter. `Host` and the name in TLS remain those of the URL.
     """
 
@@ -51,12 +51,12 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
 
     async def connect_unix_socket(
         self,
-        path: str,
-        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - httpcore's
+        path: str,  # noqa: ARG002 - httpcore's
+        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - likewise
         socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - likewise
     ) -> httpcore.AsyncNetworkStream:
         """Refuse it."""
-        raise Refused(path, "a request must not go to a Unix socket")
+        raise Refused(None, "a request must not go to a Unix socket")
 
     async def sleep(self, seconds: float) -> None:
         """Wait as the network waits."""

@@ -15,7 +15,7 @@ from apflow_guard.refusals import Refused
 from apflow_guard.table import Address, Network
 
 _ENTRY = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:./]+)\]|(?P<other>[^\[\]:]+))(?::(?P<port>[0-9]{1,5}))?")
-_MOST_PORT = 65_535
+MOST_PORT = 65_535
 
 
 @frozen
@@ -34,7 +34,7 @@ class Opening:
             ValueError: It is none.
         """
         parts = _ENTRY.fullmatch(entry)
-        if parts is None or not 0 < int(parts["port"] or 1) <= _MOST_PORT:
+        if parts is None or not 0 < int(parts["port"] or 1) <= MOST_PORT:
             raise ValueError("not of that form")
         port = None if parts["port"] is None else int(parts["port"])
         host = parts["ipv6"] or parts["other"]
@@ -69,8 +69,8 @@ def _hosts(_: Any, attribute: Attribute[tuple[str, ...]], value: tuple[str, ...]
 
 def _ports(_: Any, attribute: Attribute[tuple[int, ...]], value: tuple[int, ...]) -> None:
     for port in value:
-        if not 0 < port <= _MOST_PORT:
-            raise ValueError(f"{attribute.name} must hold numbers from 1 to {_MOST_PORT}, and not {port}")
+        if not 0 < port <= MOST_PORT:
+            raise ValueError(f"{attribute.name} must hold numbers from 1 to {MOST_PORT}, and not {port}")
 
 
 def _bundle(_: Any, attribute: Attribute[str | None], value: str | None) -> None:

@@ -10,7 +10,6 @@ from attrs import frozen
 
 from apflow_guard.refusals import Refused
 from apflow_guard.table import Address
-from apflow_hookspecs.errors import shortened
 
 if TYPE_CHECKING:
     import httpx
@@ -22,7 +21,7 @@ _NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 _MAX_NAME = 253
 _NUMERIC = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?", re.DOTALL)
 """What resolvers, as inet_aton, take for an IPv4 address in one of its many spellings (WHATWG URL, "ends in a number")."""
-_AUTHORITY = re.compile(r"[^:/?#]*://([^/?#]*)")
+_AFTER_USER = re.compile(r"[^:/?#]*://[^/?#]*@(\[[^\]/?#]*\]|[^:/?#]*)")
 
 
 @frozen
@@ -52,7 +51,7 @@ class Place:
         if _NUMERIC.fullmatch(host):
             return cls._ipv4(host, port)
         if len(host) > _MAX_NAME or not _NAME.fullmatch(host):
-            raise Refused(shortened(host), "a host must be a name of letters, digits and hyphens, or an address")
+            raise Refused(host, "a host must be a name of letters, digits and hyphens, or an address")
         return cls(host.removesuffix("."), port)
 
     @classmethod
@@ -60,16 +59,17 @@ class Place:
         try:
             return cls(host, port, IPv4Address(host))
         except AddressValueError:
-            raise Refused(shortened(host), "an IPv4 address must be written as four decimal numbers") from None
+            raise Refused(host, "an IPv4 address must be written as four decimal numbers") from None
 
     @classmethod
     def _ipv6(cls, host: str, port: int) -> Place:
+        host = host.removeprefix("[").removesuffix("]")
         try:
-            address = IPv6Address(host.removeprefix("[").removesuffix("]"))
+            address = IPv6Address(host)
         except AddressValueError:
-            raise Refused(shortened(host), "what has a colon must be an IPv6 address") from None
+            raise Refused(host, "what has a colon must be an IPv6 address") from None
         if address.scope_id is not None:
-            raise Refused(shortened(host), "an address must not name an interface")
+            raise Refused(host, "an address must not name an interface")
         return cls(str(address), port, address)
 
     def __str__(self) -> str:
@@ -90,21 +90,19 @@ def place_of(url: str | httpx.URL) -> Place:
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:  # its message may show what should be a secret
-        raise Refused("the URL", "its host or port is malformed") from None
+        raise Refused(None, "its host or port is malformed") from None
     host = parsed.raw_host.decode("ascii")
-    shown = shortened(host) if host else "the URL"
     if parsed.scheme not in PORTS:
-        raise Refused(shown, "the scheme must be http or https")
+        raise Refused(host or None, "the scheme must be http or https")
     if not host:
-        raise Refused(shown, "it must have a host")
+        raise Refused(None, "it must have a host")
     if parsed.userinfo:
-        raise Refused(shown, "a URL must not hold a user or a password")
+        raise Refused(host, "a URL must not hold a user or a password")
     return Place.of(host, PORTS[parsed.scheme] if parsed.port is None else parsed.port)
 
 
 def _check_text(url: str) -> None:
     if "\\" in url or any(character.isspace() or not character.isprintable() for character in url):
-        raise Refused("the URL", "it must not hold backslashes, spaces, line breaks or control characters")
-    authority = _AUTHORITY.match(url)
-    if authority and "@" in authority[1]:
-        raise Refused(shortened(authority[1].rpartition("@")[2]), "a URL must not hold a user or a password")
+        raise Refused(None, "it must not hold backslashes, spaces, line breaks or control characters")
+    if named := _AFTER_USER.match(url):
+        raise Refused(named[1].lower().strip("[]") or None, "a URL must not hold a user or a password")

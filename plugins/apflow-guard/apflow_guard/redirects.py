@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import httpx
 
+from apflow_guard.places import place_of
 from apflow_guard.refusals import Refused
 
 _HARMLESS = frozenset({"accept", "accept-language", "user-agent"})
 """Headers that go along to another origin."""
+_OF_A_BODY = ("content-encoding", "content-language", "content-location", "content-type")
+"""Headers that go with the body where a redirect turns a request into a GET (Fetch, 4.4); httpx drops the rest."""
 
 
 async def followed(client: httpx.AsyncClient, request: httpx.Request, redirects: int) -> httpx.Response:
@@ -33,16 +36,19 @@ async def _sent(client: httpx.AsyncClient, request: httpx.Request, *, left: bool
     try:
         return await client.send(request, stream=True, auth=auth, follow_redirects=False)
     except httpx.InvalidURL:  # the client reads a redirect's URL also where it does not follow
-        raise Refused(request.url.host, "it redirects to a malformed URL") from None
+        raise Refused(place_of(request.url).host, "it redirects to a malformed URL") from None
 
 
 def _hop(before: httpx.Request, after: httpx.Request, *, left: bool) -> httpx.Request:
     if before.url.scheme == "https" and after.url.scheme == "http":
-        raise Refused(after.url.host, "a redirect must not lead from https to http")
+        raise Refused(place_of(after.url).host, "a redirect must not lead from https to http")
+    if after.method != before.method:
+        for name in _OF_A_BODY:
+            after.headers.pop(name, None)
     if not left:
         return after
     if after.headers.get("content-length", "0") != "0" or "transfer-encoding" in after.headers:
-        raise Refused(after.url.host, "a redirect must not take a body along to another origin")
+        raise Refused(place_of(after.url).host, "a redirect must not take a body along to another origin")
     headers = [(name, value) for name, value in after.headers.multi_items() if name in _HARMLESS]
     return httpx.Request(after.method, after.url, headers=headers, extensions=after.extensions)
 

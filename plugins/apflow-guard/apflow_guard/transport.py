@@ -36,7 +36,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         _check_head(request, place)
         bounds = request.extensions.get("guard") or Bounds.starting(self._guard.options)
         with as_httpx(request, place):
-            async with bounds.held(str(place)):
+            async with bounds.held(place.host):
                 answer = await self._pool(place).handle_async_request(_outgoing(request))
         try:
             return _incoming(request, answer, place, bounds)
@@ -45,7 +45,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             raise
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections, which serve one request each."""
         for pool in self._pools.values():
             await pool.aclose()
 
@@ -55,8 +55,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             self._pools[verified] = httpcore.AsyncConnectionPool(
                 ssl_context=self._guard.tls if verified else self._guard.lax_tls,
                 max_connections=100,
-                max_keepalive_connections=20,
-                keepalive_expiry=5.0,
+                # What a server sends unasked would be read as the answer to the next request, of another task maybe.
+                max_keepalive_connections=0,
                 network_backend=GuardedNetwork(self._guard, self._guard.network or httpcore.AnyIOBackend()),
             )
         return self._pools[verified]
@@ -64,9 +64,9 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
 def _check_head(request: httpx.Request, place: Place) -> None:
     if request.method == "CONNECT":
-        raise Refused(str(place), "a request must not open a tunnel (CONNECT)")
+        raise Refused(place.host, "a request must not open a tunnel (CONNECT)")
     if request.headers.get("host") != request.url.netloc.decode("ascii"):
-        raise Refused(str(place), "the header Host must be that of the URL")
+        raise Refused(place.host, "the header Host must be that of the URL")
 
 
 def _outgoing(request: httpx.Request) -> httpcore.Request:
@@ -89,7 +89,7 @@ def _incoming(request: httpx.Request, answer: httpcore.Response, place: Place, b
     decoder = None
     if request.method != "HEAD" and answer.status not in _BODILESS:
         if int(headers.get("content-length", 0)) > bounds.max_bytes:
-            raise TooMuch(str(place), bounds.max_bytes)
+            raise TooMuch(place.host, bounds.max_bytes)
         decoder = _decoder(headers, place)
     return httpx.Response(
         answer.status,
@@ -105,7 +105,7 @@ def _decoder(headers: httpx.Headers, place: Place) -> Decoder | None:
     if not encodings:
         return None
     if len(encodings) > 1 or not known(encodings[0].lower()):
-        raise Refused(str(place), f"the answer may be encoded in one of {ACCEPTED}, once")
+        raise Refused(place.host, f"the answer may be encoded in one of {ACCEPTED}, once")
     for name in ("content-encoding", "content-length"):
         headers.pop(name, None)
     return Decoder(encodings[0].lower())

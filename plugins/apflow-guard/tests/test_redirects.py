@@ -144,3 +144,14 @@ async def test_after_a_303_there_is_no_body_to_take_along(pair):
     first, second, guard = await pair("303 See Other")
     assert await body_of(guard, first.url, method="POST", content=b"se-cret", redirects=1) == b"hello"
     assert (second.heads[0].method, second.heads[0].headers.get("content-length")) == ("GET", None)
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "content_type"),
+    [("303 See Other", "POST", None), ("302 Found", "PUT", None), ("307 Temporary Redirect", "POST", "text/plain")],
+)
+async def test_the_type_of_a_body_goes_along_with_the_body_only(serve, status, method, content_type):
+    server = await serve(lambda head: redirect("/there", status) if head.target == "/" else reply(b"hello"))
+    headers = {"Content-Type": "text/plain", "X-Kept": "yes"}
+    await body_of(opened(server), server.url, method=method, headers=headers, content=b"text", redirects=1)
+    assert (server.heads[1].headers.get("content-type"), server.heads[1].headers["x-kept"]) == (content_type, "yes")

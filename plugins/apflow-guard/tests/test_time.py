@@ -97,16 +97,40 @@ async def test_a_response_that_is_closed_unread_leaves_no_connection(serve):
         await server.idle.wait()
 
 
-async def test_a_connection_is_used_again_after_another_place_was_refused(serve):
+@pytest.mark.parametrize(
+    ("method", "first"),
+    [
+        ("GET", reply(b"hello")), ("GET", reply(status="204 No Content", content_length=None)),
+        ("GET", reply(status="304 Not Modified", content_length=None)), ("HEAD", reply(content_length=5)),
+    ],
+    ids=["length", "204", "304", "HEAD"],
+)  # fmt: skip
+async def test_what_a_server_sends_beyond_its_answer_is_the_answer_to_nothing(serve, method, first):
+    server = await serve(lambda head: reply(b"true") if head.target == "/next" else first + reply(b"forged"))
+    async with opened(server).client() as client:
+        await client.request(method, server.url)
+        assert (await client.get(f"{server.url}next")).content == b"true"
+    assert server.connections == 2
+
+
+async def test_a_connection_is_closed_as_soon_as_its_answer_is_read(serve):
     server = await serve(reply(b"hello"))
     async with opened(server).client() as client:
         for _ in range(3):
             assert (await client.get(server.url)).content == b"hello"
+            await server.idle.wait()
             with pytest.raises(Refused):
                 await client.get("http://127.0.0.1:1/")
-            with pytest.raises(Refused):
-                await client.get("http://localhost/")
-    assert (server.connections, len(server.heads)) == (1, 3)
+    assert (server.connections, len(server.heads)) == (3, 3)
+
+
+async def test_cookies_are_kept_where_the_caller_has_some_only(serve):
+    server = await serve(reply(set_cookie="theirs=1; Path=/"))
+    for options, second in (({}, None), ({"cookies": None}, None), ({"cookies": {"own": "2"}}, "own=2; theirs=1")):
+        async with opened(server).client(**options) as client:
+            await client.get(server.url)
+            await client.get(server.url)
+        assert server.heads[-1].headers.get("cookie") == second
 
 
 async def test_many_requests_at_once_have_an_answer_each(serve):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apflow_guard import Refused
+from apflow_guard import Refused, TooLong, TooMuch
 from apflow_guard.places import place_of
 
 from .conftest import PUBLIC, guard_for, names
@@ -133,6 +133,38 @@ def test_a_refusal_says_what_would_open_it(url, allow):
         guard_for().check_url(url)
     assert f"[{allow!r}]" in str(refused.value)
     guard_for(allow).check_url(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://public:0/", "http://public:65536/", f"http://{PUBLIC}:0/", "http://[2606:4700::1111]:99999/"]
+)
+async def test_what_nothing_opens_comes_without_advice(url):
+    with pytest.raises(Refused, match=r"port \d+ is none") as refused:
+        guard_for().check_url(url)
+    assert "allow" not in str(refused.value)
+    with pytest.raises(Refused, match="port -1 is none") as refused:
+        await guard_for().addresses("public", -1)
+    assert "allow" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://[::1]/", "::1"), ("http://[2606:4700::1111]:8080/", "2606:4700::1111"), ("ftp://[::1]/", "::1"),
+        ("http://a@[::1]:80/", "::1"), ("http://[fe80::1%25eth0]/", "fe80::1%25eth0"), ("http://LOCALHOST.:8080/", "localhost"),
+        ("http://127.1/", "127.1"), ("http://a;b/", "a;b"), ("http://u:w@Public:80/", "public"), ("http://[::1", None),
+    ],
+)  # fmt: skip
+def test_a_refusal_tells_the_plain_host(url, host):
+    with pytest.raises(Refused) as refused:
+        guard_for().check_url(url)
+    assert refused.value.details["host"] == host
+
+
+def test_every_way_to_fail_tells_the_plain_host():
+    for error in (Refused("::1", "rule"), TooLong("::1", 1), TooMuch("::1", 1)):
+        assert error.details["host"] == "::1"
+        assert str(error).startswith("[::1]")
 
 
 pieces = st.sampled_from(
