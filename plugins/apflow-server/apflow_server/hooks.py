@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute
 
 from apflow_hookspecs import ApflowError, Caller, Engine
 from apflow_hookspecs.errors import ConfigError, PermissionDenied
-from apflow_server.errors import NoCredential
+from apflow_server.errors import NoCredential, harmless
 
 if TYPE_CHECKING:
     from pluggy import HookImpl, PluginManager
@@ -65,6 +65,7 @@ class Hooks:
 
         Raises:
             NoCredential: A plugin says that its credential does not count, or failed.
+            ApflowError: It cannot be told now.
         """
         for found in self._gates["apflow_authenticate"]:
             try:
@@ -74,9 +75,7 @@ class Hooks:
             except PermissionDenied as denied:
                 raise NoCredential(denied.message) from None
             except ApflowError as error:
-                if error.code != ApflowError.code:
-                    raise
-                raise NoCredential from error
+                raise harmless(error, "apflow_authenticate") from error
             except FOREIGN as error:
                 _denied(found, error)
                 raise NoCredential from error
@@ -91,8 +90,8 @@ class Hooks:
         for found in self._gates["apflow_admit"]:
             try:
                 await self._answer(found, request=request, caller=caller, operation=operation)
-            except ApflowError:
-                raise
+            except ApflowError as error:
+                raise harmless(error, "apflow_admit") from error
             except FOREIGN as error:
                 _denied(found, error)
                 raise PermissionDenied from error

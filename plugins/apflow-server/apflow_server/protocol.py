@@ -110,7 +110,9 @@ class _Connection(HttpToolsProtocol):
             self._await_reader(waiting)
 
     def _end(self, answer: bytes) -> None:
-        if not self.transport.is_closing():
+        if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr] # None at first
+            self.transport.abort()  # there is no saying it in the middle of another answer
+        elif not self.transport.is_closing():
             self.transport.write(answer)
             self.transport.close()
 

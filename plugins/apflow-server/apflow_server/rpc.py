@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -76,6 +76,8 @@ async def _part(request: Request, body: Json) -> dict[str, Json] | None:
         return told(error, id_of(body))
     try:
         result = await _result(request, asked)
+    except ClientDisconnect:
+        raise
     except Exception as error:  # noqa: BLE001 - what goes wrong in one does not stop the others
         return None if asked.notification else told(harmless(error, asked.method), asked.id)
     return None if asked.notification else _success(asked, result)

@@ -6,7 +6,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from apflow_hookspecs import SCOPES, Caller, hookimpl
-from apflow_hookspecs.errors import ConfigError, PermissionDenied
+from apflow_hookspecs.errors import ConfigError, PermissionDenied, StorageUnavailable
 
 from .raw import head, said, status
 from .serving import served
@@ -166,6 +166,18 @@ async def test_a_plugin_may_refuse_an_operation(error):
         assert (answer.status_code, "inside" in answer.text) == (403, False)
         batch = await server.http.post("/tasks", json=[{"method": "tasks.count", "id": 1}])
         assert batch.json()[0]["error"]["code"] == -32004
+
+
+async def test_a_plugin_whose_storage_is_gone_tells_nothing_of_the_inside():
+    class Tokens:
+        @hookimpl
+        def apflow_authenticate(self):
+            raise StorageUnavailable("/var/lib/flow.db is gone")
+
+    for plugin in (Tokens(), Closed(StorageUnavailable("/var/lib/flow.db is gone"))):
+        async with served(plugins={"tokens": plugin}) as server:
+            answer = await server.http.get("/tasks")
+            assert (answer.status_code, "/var" in answer.text, "Retry-After" in answer.headers) == (503, False, True)
 
 
 async def test_a_server_whose_credentials_cannot_be_told_does_not_start():
