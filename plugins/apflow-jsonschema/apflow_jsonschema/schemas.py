@@ -13,7 +13,7 @@ from referencing.jsonschema import specification_with
 
 from apflow_hookspecs import Json
 from apflow_jsonschema.known import UNKNOWN, holds_unknown
-from apflow_jsonschema.words import Misfit, misfits_of
+from apflow_jsonschema.words import Misfit, hide, is_write_only, misfits_of, shown
 
 MOST = 20
 """Misfits that are told of one value."""
@@ -35,6 +35,9 @@ _CERTAIN = frozenset({
     "maxProperties", "minItems", "patternProperties", "prefixItems", "properties", "propertyNames", "required", "type",
 })  # fmt: skip
 """Keywords whose objection to a value stands whatever comes into the open places in it."""
+
+Check = Callable[..., Any]
+"""Of a keyword: from validator, what the keyword says, value and schema to errors."""
 
 
 class Schema:
@@ -72,7 +75,7 @@ class Schema:
             rule = "cannot be checked: it is too deep for its schema, or that refers to itself without end"
         except Exception as error:  # noqa: BLE001 - a schema can be anything, and make jsonschema raise anything
             rule = f"cannot be checked: {type(error).__name__}: {error}"
-        return (Misfit((), rule, value),)
+        return (Misfit((), rule, shown(value, self._written)),)
 
     def _find_misfits(self, value: Json) -> Iterator[Misfit]:
         validator = self._patient if holds_unknown(value) else self._strict
@@ -132,22 +135,34 @@ class Schema:
 
     @cached_property
     def _strict(self) -> Validator:
-        return self._validator(DIALECTS[self._uri])
+        return self._validator(lambda _, check: _discreet(check))
 
     @cached_property
     def _patient(self) -> Validator:
         """Objects to what is certain only."""
-        cls = DIALECTS[self._uri]
-        patient = {keyword: _patient(keyword, check) for keyword, check in cls.VALIDATORS.items()}
-        extend: Callable[..., type[Validator]] = jsonschema.validators.extend
-        return self._validator(extend(cls, patient))
+        return self._validator(lambda keyword, check: _patient(keyword, _discreet(check)))
 
-    def _validator(self, cls: type[Validator]) -> Validator:
+    def _validator(self, changed: Callable[[str, Check], Check]) -> Validator:
+        cls = DIALECTS[self._uri]
+        extend: Callable[..., type[Validator]] = jsonschema.validators.extend
+        cls = extend(cls, {keyword: changed(keyword, check) for keyword, check in cls.VALIDATORS.items()})
         checker = cls.FORMAT_CHECKER if self._formats else None
         return cls(self._written, registry=referencing.Registry(), format_checker=checker)
 
 
-def _patient(keyword: str, check: Callable[..., Any]) -> Callable[..., Any]:
+def _discreet(check: Check) -> Check:
+    """A check whose errors show no value where their schema, or one above through which they come, is `writeOnly`."""
+
+    def discreet(validator: Validator, wanted: Any, value: Any, schema: Any) -> Iterator[jsonschema.ValidationError]:
+        for error in check(validator, wanted, value, schema) or ():
+            if is_write_only(schema):
+                hide(error)
+            yield error
+
+    return discreet
+
+
+def _patient(keyword: str, check: Check) -> Check:
     certain = keyword in _CERTAIN
 
     def patient(validator: Validator, wanted: Any, value: Any, schema: Any) -> Any:

@@ -11,6 +11,9 @@ from jsonschema.exceptions import ValidationError
 
 from apflow_hookspecs.errors import shortened
 
+_HIDDEN = "apflow: hidden"
+"""Name of the mark that an error bears."""
+
 SHOWN = 10
 """Choices and names that are listed in a rule."""
 
@@ -25,6 +28,13 @@ TYPES = {
 }
 
 
+class Hidden:
+    """Stands for a value that is not shown."""
+
+    def __repr__(self) -> str:
+        return "…"
+
+
 @frozen
 class Misfit:
     """A place at which a value does not fit.
@@ -32,7 +42,7 @@ class Misfit:
     Args:
         path: Names and indices that lead there; empty for the value itself.
         rule: What it breaks, as the end of a sentence.
-        value: What stands there.
+        value: What stands there; hidden where its schema says `writeOnly`.
     """
 
     path: tuple[str | int, ...]
@@ -45,10 +55,31 @@ class Misfit:
         return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in self.path)
 
 
+def is_write_only(schema: Any) -> bool:
+    """Whether what a schema describes is not to be shown (JSON Schema, `writeOnly`)."""
+    return isinstance(schema, dict) and schema.get("writeOnly") is True
+
+
+def hide(error: ValidationError) -> None:
+    """Have the value of an error not shown."""
+    vars(error)[_HIDDEN] = True
+
+
+def shown(value: Any, schema: Any) -> Any:
+    """A value as it may be shown: hidden, or an object without what its `properties` hide."""
+    if is_write_only(schema):
+        return Hidden()
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    if not isinstance(value, dict) or not isinstance(properties, dict):
+        return value
+    return {name: shown(item, properties.get(name)) for name, item in value.items()}
+
+
 def misfits_of(error: ValidationError) -> Iterator[Misfit]:
     """An error of jsonschema's; one that is about names gives a misfit for each name."""
     path = tuple(error.path)
     value: Any = error.instance
+    seen: Any = Hidden() if _HIDDEN in vars(error) else shown(value, error.schema)
     wanted: Any = error.validator_value
     schema: Any = error.schema
     if error.validator == "required" and isinstance(wanted, list):
@@ -60,9 +91,9 @@ def misfits_of(error: ValidationError) -> Iterator[Misfit]:
         rule = f"must not be there; the names are {_listed(known) or 'none'}"
         for name in value:
             if name not in known and not any(re.search(pattern, name) for pattern in patterns):
-                yield Misfit((*path, name), rule, value[name])
+                yield Misfit((*path, name), rule, seen if isinstance(seen, Hidden) else value[name])
     else:
-        yield Misfit(path, _rule(error), value)
+        yield Misfit(path, _rule(error), seen)
 
 
 def _rule(error: ValidationError) -> str:

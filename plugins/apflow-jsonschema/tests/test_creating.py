@@ -52,6 +52,40 @@ async def test_a_misfit_is_told_with_its_place_its_value_and_its_rule(create, sc
     assert problem.endswith(told)
 
 
+SECRET = {"writeOnly": True}
+CANARY = {"a": ["canary"]}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "told"),
+    [
+        ({**SECRET, "type": "integer"}, "canary", "inputs.v = …: must be an integer"),
+        ({**SECRET, "items": {"type": "integer"}}, ["canary"], "inputs.v.0 = …: must be an integer"),
+        ({**SECRET, "$ref": "#/$defs/n"}, "canary", "inputs.v = …: must be an integer"),
+        (
+            {**SECRET, "anyOf": [{"type": "integer"}, {"type": "null"}]},
+            "canary",
+            "inputs.v = …: must be an integer, or must be null",
+        ),
+        ({**SECRET, "additionalProperties": False}, CANARY, "inputs.v.a = …: must not be there; the names are none"),
+        ({**SECRET, "maxProperties": 0}, CANARY, "inputs.v = …: must have at most 0 names"),
+        ({"properties": {"a": SECRET}, "maxProperties": 0}, CANARY, "inputs.v = {'a': …}: must have at most 0 names"),
+        ({"properties": {"a": SECRET}, "type": "string"}, CANARY, "inputs.v = {'a': …}: must be text"),
+        ({**SECRET, "items": {"type": "integer"}}, ["canary", FROM_A], "inputs.v.0 = …: must be an integer"),
+        ({"writeOnly": False, "type": "integer"}, "shown", "inputs.v = 'shown': must be an integer"),
+    ],
+)
+async def test_what_is_write_only_is_not_shown(create, schema, value, told):
+    (problem,) = await create(given({"properties": {"v": schema}, "$defs": {"n": {"type": "integer"}}}, {"v": value}))
+    assert problem == f"task 't', {told}"
+
+
+async def test_what_is_write_only_is_not_shown_where_its_schema_cannot_be_used(create):
+    schema = {"properties": {"v": SECRET}, "allOf": [{"$ref": "#"}]}
+    (problem,) = await create(given(schema, {"v": "canary"}))
+    assert problem.startswith("task 't', inputs = {'v': …}: cannot be checked")
+
+
 async def test_all_misfits_of_a_task_are_told_up_to_a_bound(create):
     schema = {"required": ["x", "y"], "properties": {"v": {"items": {"type": "integer"}}}}
     assert [line.partition(": ")[2] for line in await create(given(schema, {"v": [1, "a", 2.5]}))] == [
