@@ -6,7 +6,7 @@ a catalogue of requests and answers cannot do.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from attrs import frozen
@@ -101,12 +101,12 @@ class Engine(Protocol):
         """
         ...
 
-    def watch(self, tree_id: str, after: int = 0) -> AsyncIterator[Event]:
-        """A tree's events from number `after` + 1 on: the stored ones, then live, to the end of its latest run."""
+    def watch(self, tree_id: str, after: int = 0) -> AsyncGenerator[Event, None]:
+        """A tree's events from number `after` + 1 on: the stored ones, then live, to the end of its latest run. Close it."""
         ...
 
     async def tree(self, task_id: str) -> TaskTree:
-        """The tree that holds a task, as it stands.
+        """The tree that holds a task, as it stands; one that runs goes on changing.
 
         Raises:
             NotFound: There is no such task.

@@ -74,7 +74,7 @@ async def test_an_operation_answers_as_it_does_here(call, remote):
     assert {**tree, "last_event": 1} == await call("tasks.tree", {"task_id": "leaf", "flat": True})
     assert await remote.call("tasks.get", {"task_id": "leaf"}, LOCAL) == await call("tasks.get", {"task_id": "leaf"})
     assert await remote.call("tasks.get", ["leaf"], LOCAL) == await call("tasks.get", ["leaf"])
-    assert remote.pid == os.getpid()
+    assert remote.place == f"process {os.getpid()}"
 
 
 async def test_an_error_keeps_its_class_message_and_problems(call, remote):

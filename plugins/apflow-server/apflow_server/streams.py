@@ -15,7 +15,7 @@ import asyncio
 import logging
 import re
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, cast
 
@@ -151,8 +151,7 @@ class EventStream:
     async def _read(self, backlog: Backlog) -> None:
         """Fill the backlog, to the end of the run."""
         try:
-            watched = cast("AsyncGenerator[Event, None]", self.serving.engine.watch(self.tree_id, self.after))
-            async with aclosing(watched) as events:
+            async with aclosing(self.serving.engine.watch(self.tree_id, self.after)) as events:
                 async for event in events:
                     if not await backlog.put(event, live=event.seq > self.stored):
                         break
