@@ -66,6 +66,10 @@ class Settings:
     """Levels of nesting in a JSON value."""
     max_tasks_per_tree: int = field(default=20_000, converter=rules.count)
     """Tasks in one tree; binds remote callers only."""
+    max_wait: float = field(default=300.0, converter=rules.duration)
+    """Seconds that one request may wait for the end of a tree; binds remote callers only."""
+    max_abandoned: int = field(default=50, converter=rules.count)
+    """Attempts that did not end when they were told to, with which the engine still counts as well."""
     max_open_tasks: int = field(default=100_000, converter=rules.count)
     """Tasks that have not settled; binds remote callers only."""
     policies: Mapping[str, Any] = field(default=EMPTY, converter=rules.policies)

@@ -127,6 +127,14 @@ class Engine:
         """Start nothing more, refuse what is new, and give what runs `drain_timeout` seconds to end."""
         await self.manager.drain()
 
+    def plugin(self, name: str) -> object:
+        """The module or object that is a plugin: for commands and plugins that belong to it.
+
+        Raises:
+            KeyError: There is none of this name, or it is not on.
+        """
+        return self.host.plugin(name)
+
     def section(self, name: str, cls: type[C]) -> C:
         """A plugin's part of the configuration, structured into its attrs class.
 

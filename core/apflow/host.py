@@ -141,6 +141,13 @@ class Host:
         """The operations that plugins add to the catalogue, by name; errors as of `executors`."""
         return self._values(OPERATION)
 
+    def plugin(self, name: str) -> object:
+        """The module or object that is a plugin; a `KeyError` where there is none of this name, or it is not on."""
+        found = self._manager.get_plugin(name) if any(plugin.name == name for plugin in self._providers()) else None
+        if found is None:
+            raise KeyError(name)
+        return found
+
     def provider(self, kind: KindName, key: str) -> PluginInfo:
         """The plugin that provides an executor, a policy, a storage, a command or an operation.
 

@@ -132,3 +132,19 @@ async def test_the_standing_of_tasks_says_whether_their_tree_runs(call, stored):
     }
     call.doors.opened.set()
     await call.engine.manager.wait("slow", 10)
+
+
+async def test_a_remote_caller_waits_no_longer_than_the_operator_allows():
+    import asyncio
+
+    from apflow.testing import engine_of
+    from apflow_hookspecs import Caller, executor
+
+    @executor("stay")
+    async def stay():
+        await asyncio.Event().wait()
+
+    async with engine_of(stay, max_wait=0.01) as engine:
+        remote = Caller("ada", frozenset({"submit"}))
+        view = await engine.call("tasks.execute", {"tasks": [{"executor": "stay"}], "wait": 1e9}, remote)
+    assert view["status"] == "in_progress"

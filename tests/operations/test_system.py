@@ -66,3 +66,27 @@ async def test_stats_tell_how_much_there_is_and_how_much_runs(call, stored):
     call.doors.opened.set()
     running = (await call("tasks.running.list"))["tasks"]
     await call.engine.manager.wait(running[0]["id"], 10)
+
+
+async def test_attempts_that_do_not_end_make_it_degraded_beyond_so_many():
+    from apflow.testing import engine_of
+    from apflow_hookspecs import Caller
+
+    async with engine_of(max_abandoned=1) as engine:
+        states = []
+        for abandoned in (1, 2):
+            engine.manager._keeper.runner.abandoned = abandoned
+            states.append((await engine.call("system.health", {}, Caller.local()))["status"])
+    assert states == ["ok", "degraded"]
+
+
+async def test_only_administrators_have_the_facts_counted():
+    from apflow.testing import engine_of
+    from apflow_hookspecs import Caller
+
+    async with engine_of() as engine:
+        seen = [
+            await engine.call("system.health", {}, caller) for caller in (Caller.local(), Caller("ada", frozenset({"read"})))
+        ]
+    assert [health["storage"]["status"] for health in seen] == ["ok", "ok"]
+    assert (len(seen[0]["storage"]) > 1, len(seen[1]["storage"])) == (True, 1)

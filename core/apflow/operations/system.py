@@ -40,11 +40,17 @@ class PluginOff(TypedDict):
 
 
 class Health(TypedDict):
-    """Whether everything works; a broken plugin or storage makes it `degraded`. The storage's facts are for administrators."""
+    """Whether everything works; the storage's facts are for administrators.
+
+    A storage that does not answer, a broken plugin, or more attempts that were `abandoned` than `max_abandoned` make it
+    `degraded`.
+    """
 
     status: Literal["ok", "degraded"]
     storage: dict[str, Any]
     plugins_off: list[PluginOff]
+    abandoned: int
+    max_abandoned: int
 
 
 class ExecutorView(TypedDict):
@@ -85,8 +91,12 @@ async def health(engine: Engine, caller: Caller, _: NoParams) -> Health:
     off: list[PluginOff] = [
         {"name": plugin.name, "reason": plugin.reason} for plugin in engine.host.plugins if plugin.state is PluginState.OFF
     ]
-    well = storage["status"] == "ok" and not off
-    return {"status": "ok" if well else "degraded", "storage": storage, "plugins_off": off}
+    abandoned, most = engine.manager.abandoned, engine.settings.max_abandoned
+    well = storage["status"] == "ok" and not off and abandoned <= most
+    return {
+        "status": "ok" if well else "degraded", "storage": storage, "plugins_off": off,
+        "abandoned": abandoned, "max_abandoned": most,
+    }  # fmt: skip
 
 
 @operation("system.executors", scope="read", params=NoParams, result=Executors)
@@ -152,10 +162,12 @@ async def backup(engine: Engine, caller: Caller, params: Target) -> BackedUp:
 
 async def _storage_health(engine: Engine, *, facts: bool) -> dict[str, Any]:
     try:
-        info = await engine.storage.info()
+        if facts:
+            return {"status": "ok", **await engine.storage.info()}
+        await engine.storage.existing([])
     except StorageUnavailable as error:
         return {"status": "unavailable", "reason": error.message}
-    return {"status": "ok", **(info if facts else {})}
+    return {"status": "ok"}
 
 
 def _plugin(plugin: PluginInfo, *, where: bool) -> PluginView:

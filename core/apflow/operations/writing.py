@@ -84,7 +84,12 @@ class Execution:
         Annotated[str, Meta(description="Id of the task; a root's means the whole tree, or what is left of it.")] | None
     ) = None
     tasks: AuthorsTasks | None = None
-    wait: Annotated[float, Meta(ge=0, description="Seconds to wait for its end, at most.")] | None = None
+    wait: (
+        Annotated[
+            float, Meta(ge=0, description="Seconds to wait for its end, at most; of a remote caller's no more than max_wait.")
+        ]
+        | None
+    ) = None
     fresh_ids: FreshIds = False
     rerun: Annotated[bool, Meta(description="All of the tree once more, also what has completed.")] = False
     idempotency_key: IdempotencyKey = None
@@ -168,7 +173,8 @@ async def execute(engine: Engine, caller: Caller, params: Execution) -> TreeView
         view = await _execute(engine, caller, params, claim)
     if params.wait is None:
         return view
-    settled = tree_view(await engine.manager.wait(view["id"], params.wait))
+    within = params.wait if caller.origin == "local" else min(params.wait, engine.settings.max_wait)
+    settled = tree_view(await engine.manager.wait(view["id"], within))
     if "warnings" in view:
         settled["warnings"] = view["warnings"]
     return settled

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from apflow_hookspecs import Command, hookimpl
@@ -15,7 +14,7 @@ from apflow_hookspecs import Command, hookimpl
 if TYPE_CHECKING:
     from pluggy import PluginManager
 
-__all__ = ["STARTED", "Server"]
+__all__ = ["Server"]
 
 
 class Server:
@@ -39,12 +38,3 @@ class Server:
     def apflow_commands(self) -> Iterator[Command]:
         """Provide `apflow serve`."""
         yield Command("serve", "Serve the operations over HTTP.", "apflow_server.command:serve")
-
-    @hookimpl
-    def apflow_startup(self) -> None:
-        """Let the command find the plugin of the engine that it opens."""
-        STARTED.set(self)
-
-
-STARTED: ContextVar[Server] = ContextVar("apflow_server")
-"""The plugin of the engine that was opened last in this context."""

@@ -6,13 +6,13 @@ import asyncio
 import json
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import click
 from attrs import evolve, frozen
 
 from apflow_hookspecs import Caller, Engine
-from apflow_server import STARTED
+from apflow_server import Server
 from apflow_server.application import application
 from apflow_server.binding import bound, permitted, resolved, url_of
 from apflow_server.demo import demonstrated, to_try
@@ -79,7 +79,7 @@ class _Service:
 
     async def run(self, engine: Engine, asked: asyncio.Event) -> None:
         """Serve until asked to end, and then until what runs has ended, or its time is over."""
-        app = application(engine, STARTED.get().plugins, self.options)
+        app = application(engine, cast("Server", engine.plugin("server")).plugins, self.options)
         credentials = await app.state.server.start()
         sockets = self._bound(credentials)
         await engine.call("tasks.resume", {}, Caller.local())
