@@ -23,7 +23,7 @@ def token_of(request: HTTPConnection) -> str | None:
     Raises:
         InvalidToken: It shows several, one in its address, or one that cannot be a token.
     """
-    if any(name.lower() in _IN_QUERY for name in request.query_params):
+    if request.scope["query_string"] and any(name.lower() in _IN_QUERY for name in request.query_params):
         raise InvalidToken("a token belongs into the header Authorization, and never into the address, which logs keep")
     shown = request.headers.getlist("authorization")
     if not shown:

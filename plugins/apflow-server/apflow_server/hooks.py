@@ -101,7 +101,7 @@ class Hooks:
 
     async def _answer(self, found: HookImpl, **offered: Any) -> Any:
         answer = _called(found, **offered)
-        if not inspect.isawaitable(answer):
+        if answer is None or not inspect.isawaitable(answer):
             return answer
         async with asyncio.timeout(self._timeout):
             return await answer
