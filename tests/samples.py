@@ -7,7 +7,7 @@ import asyncio
 from attrs import define, field
 
 from apflow.testing import engine_of
-from apflow_hookspecs import TaskContext, executor
+from apflow_hookspecs import TaskContext, executor, hookimpl
 
 
 @executor("noop")
@@ -28,6 +28,14 @@ async def add(a: int, b: int = 1) -> int:
 @executor("boom")
 async def boom(message: str = "no"):
     raise ValueError(message)
+
+
+class Vault:
+    """A plugin that knows any secret."""
+
+    @hookimpl
+    def apflow_resolve_secret(self, name):
+        return f"the value of {name}"
 
 
 def group(key, **fields):

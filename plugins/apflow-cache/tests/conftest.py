@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from attrs import define, field
-from samples import group, task
+from samples import Vault, group, task
 
 from apflow.testing import engine_of
 from apflow.testing.clock import VirtualClock
@@ -47,7 +47,7 @@ class Bench:
         """What `scenario(engine)` returns."""
 
         async def opened():
-            handed = {"cache": Cache(), **dict(plugins)}
+            handed = {"cache": Cache(), "vault": Vault(), **dict(plugins)}
             async with engine_of(*self.executors(), *executors, plugins=handed, **options) as engine:
                 return await scenario(engine)
 

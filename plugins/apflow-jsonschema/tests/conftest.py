@@ -3,6 +3,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 
 import pytest
+from samples import Vault
 
 from apflow.testing import engine_of
 from apflow_hookspecs import executor
@@ -53,7 +54,7 @@ def engine():
 
     @asynccontextmanager
     async def opened(plugins=(), **options):
-        beside = {"jsonschema": JsonSchemas(), **dict(plugins)}
+        beside = {"jsonschema": JsonSchemas(), "vault": Vault(), **dict(plugins)}
         async with engine_of(give, Take(), Anything(), Broken(), plugins=beside, **options) as engine:
             yield engine
 
