@@ -28,6 +28,7 @@ CREDENTIALS: Final[Mapping[str, tuple[str, ...]]] = {
 """What each type of `auth` needs."""
 
 LONGEST_PATH: Final = 4096
+LONGEST_NAME: Final = 255
 MOST_FOLDERS: Final = 32
 
 _CREDENTIAL_NAMES = {"type", "location", *(name for names in CREDENTIALS.values() for name in names)}
@@ -85,6 +86,19 @@ def unknown_inputs(inputs: Iterable[str]) -> Iterator[Problem]:
             near = get_close_matches(name, FIELDS, 1)
             rule = f"did you mean {near[0]}?" if near else f"it takes {', '.join(FIELDS)}"
             yield _problem(name, None, f"rest_executor takes no such input; {rule}")
+
+
+def secrets(written: Mapping[str, Any]) -> Iterator[Problem]:
+    """A problem for each input that its author made a secret, and that is told in messages or results."""
+    for name, value in written.items():
+        if name in _SHOWN and _names_secret(value):
+            yield _problem(name, value, "must not be a secret")
+
+
+def _names_secret(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_names_secret, value))
+    return isinstance(value, Mapping) and "$secret" in value
 
 
 def _problem(name: str, value: Any, rule: str) -> Problem:
@@ -205,14 +219,18 @@ def _expect(value: Any, _: Limits) -> Iterator[str]:
 def _save_to(value: Any, limits: Limits) -> Iterator[str]:
     if not limits.saves:
         yield "saves nothing here: the operator has named no folder for it (http.root)"
-    elif not isinstance(value, str) or not value or len(value) > LONGEST_PATH or "\0" in value:
-        yield f"must be a path of 1 to {LONGEST_PATH} characters without NUL"
+    elif not isinstance(value, str) or not value or len(value) > LONGEST_PATH:
+        yield f"must be a path of 1 to {LONGEST_PATH} characters"
     elif not {"", ".", ".."}.isdisjoint(value.split("/")):
         yield "must be a path relative to the operator's folder, without '.', '..' and empty parts"
     elif value.count("/") > MOST_FOLDERS:
         yield f"must lead through at most {MOST_FOLDERS} folders"
-    else:
-        yield from _encodable(value)
+    elif not value.isprintable():
+        yield "must not hold control characters and others that cannot be printed"
+    elif not all(map(str.strip, value.split("/"))):
+        yield "must not have a part that is blank"
+    elif max(len(part.encode()) for part in value.split("/")) > LONGEST_NAME:
+        yield f"must have parts of at most {LONGEST_NAME} bytes in UTF-8"
 
 
 def _idempotency_key(value: Any, _: Limits) -> Iterator[str]:

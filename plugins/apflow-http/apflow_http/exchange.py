@@ -6,7 +6,6 @@ import errno
 import os
 import ssl
 from collections.abc import Iterator
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from socket import gaierror
 
 import httpx
@@ -17,12 +16,6 @@ from apflow_http.answers import content, described, origin, refusal
 from apflow_http.options import Options
 from apflow_http.saving import save
 from apflow_http.wanted import Wanted
-
-
-def client_of(guard: Guard) -> httpx.AsyncClient:
-    """A guarded client that keeps no cookies: its requests are those of different tasks and owners."""
-    cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-    return guard.client(cookies=cookies, headers={"User-Agent": "apflow"})
 
 
 async def exchange(guard: Guard, client: httpx.AsyncClient, wanted: Wanted, options: Options) -> dict[str, Json]:

@@ -9,7 +9,7 @@ from attrs import evolve
 
 from apflow_hookspecs import Json, Problem, Task, TaskContext, TaskFailed
 from apflow_hookspecs.errors import PermissionDenied
-from apflow_http.checks import LATER, METHODS, Hidden, Limits, known, problems, unknown_inputs
+from apflow_http.checks import LATER, METHODS, Hidden, Limits, known, problems, secrets, unknown_inputs
 from apflow_http.options import Options
 from apflow_http.wanted import wanted
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from apflow_guard import Guard
 
 _TEXT = {"type": "string"}
+_SECRET = {"writeOnly": True}
+"""Of an input that may hold a secret."""
 
 
 class RestExecutor:
@@ -40,40 +42,32 @@ class RestExecutor:
     on_crash = "rerun"
     input_schema = {
         "type": "object",
-        "required": ["url"],
         "properties": {
-            "url": {**_TEXT, "description": "Where the request goes: http or https"},
-            "method": {"type": ["string", "null"], "default": "GET", "description": f"One of {', '.join(METHODS)}"},
-            "headers": {"type": ["object", "null"], "description": "Texts and numbers by name"},
-            "params": {"type": ["object", "null"], "description": "Added to the URL's query; a list repeats its name"},
-            "json": {"description": "The body, as JSON"},
-            "data": {"type": ["object", "string", "null"], "description": "The body: an object as a form, a text as it is"},
+            "url": {**_SECRET, "description": "Required. Where the request goes: http or https"},
+            "method": {"default": "GET", "description": f"One of {', '.join(METHODS)}"},
+            "headers": {**_SECRET, "description": "An object: texts and numbers by name"},
+            "params": {**_SECRET, "description": "An object that is added to the URL's query; a list repeats its name"},
+            "json": {**_SECRET, "description": "The body, as JSON"},
+            "data": {**_SECRET, "description": "The body: an object as a form, a text as it is"},
             "auth": {
-                "type": ["object", "null"],
-                "description": "Of type bearer (token), basic (username, password) or apikey (key, value, location)",
+                **_SECRET,
+                "description": "An object of type bearer (token), basic (username, password) or apikey (key, value, location)",
             },
-            "timeout": {
-                "type": ["number", "null"],
-                "exclusiveMinimum": 0,
-                "description": "Seconds for all of it; 30 by default",
-            },
-            "verify": {"type": ["boolean", "null"], "description": "True: certificates are checked"},
-            "redirects": {"type": ["integer", "null"], "minimum": 0, "default": 0, "description": "How many are followed"},
+            "timeout": {"description": "A number of seconds for all of it; 30 by default"},
+            "verify": {"default": True, "description": "True: certificates are checked"},
+            "redirects": {"default": 0, "description": "How many are followed"},
             "expect": {
-                "type": ["array", "null"],
-                "items": {"type": ["integer", "string"]},
-                "minItems": 1,
                 "default": ["2xx"],
-                "description": 'Statuses with which the task completes: numbers, and classes such as "2xx"',
+                "description": 'A list of the statuses with which the task completes: numbers, and classes such as "2xx"',
             },
-            "save_to": {"type": ["string", "null"], "description": "File under the operator's folder that gets the body"},
+            "save_to": {"description": "The path of a file under the operator's folder that gets the body"},
             "idempotency_key": {
-                "type": ["boolean", "null"],
                 "default": False,
-                "description": "Whether an Idempotency-Key is sent, the same for all attempts",
+                "description": "True or false: whether an Idempotency-Key is sent, the same for all attempts",
             },
         },
     }
+    """It describes, and refuses nothing: what does not fit is told by `problems`, once."""
     output_schema = {
         "type": "object",
         "required": ["success", "status_code", "url", "method", "headers"],
@@ -105,7 +99,7 @@ class RestExecutor:
         """What is wrong with a task, as far as its author's inputs tell."""
         inputs = known(task.inputs)
         arriving = {dependency.key: LATER for dependency in task.dependencies}
-        found = [*unknown_inputs(inputs), *problems({**arriving, **inputs}, self._limits())]
+        found = [*unknown_inputs(inputs), *secrets(task.inputs), *problems({**arriving, **inputs}, self._limits())]
         url = inputs.get("url")
         if isinstance(url, str) and not any(problem.field == "inputs.url" for problem in found):
             found += self._denials(url)
@@ -132,10 +126,10 @@ class RestExecutor:
             found.append(Problem("there is none without an engine", field="inputs.idempotency_key", value=True))
         if found:
             raise TaskFailed("; ".join(map(str, found)), error="bad_input")
-        from apflow_http.exchange import client_of, exchange  # noqa: PLC0415 - a plugin is imported at every start
+        from apflow_http.exchange import exchange  # noqa: PLC0415 - a plugin is imported at every start
 
         if self._client is None:
-            self._client = client_of(self._guarded())
+            self._client = self._guarded().client(headers={"User-Agent": "apflow"})
         return await exchange(self._guarded(), self._client, wanted(inputs, limits, key), self.options)
 
     async def aclose(self) -> None:

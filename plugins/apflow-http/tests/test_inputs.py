@@ -97,14 +97,24 @@ async def test_inputs_that_do_not_fit_are_refused_by_field_value_and_rule_and_no
 
 
 @pytest.mark.parametrize(
-    "path",
-    ["/etc/passwd", "../up", "a/../../b", "a//b", "./a", "a/", "..", "", "a\0b", "x" * 4097, "a/" * 33 + "b", 5, "\ud800"],
+    ("path", "rule"),
+    [
+        *(
+            (path, "relative to the operator's folder")
+            for path in ("/etc/passwd", "../up", "a/../../b", "a//b", "./a", "a/", "..")
+        ),
+        *((path, "must be a path of 1 to 4096 characters") for path in ("", "x" * 4097, 5)),
+        *((path, "control characters") for path in ("a\0b", "a\nb", "\x1b[2J", "a\u202eb", "a\u2028", "\ud800", "a/\x7f/b")),
+        *((path, "a part that is blank") for path in (" ", "a/  /b", " /a")),
+        *((path, "at most 255 bytes") for path in ("x" * 256, "a/" + "ü" * 128, "x" * 256 + "/a")),
+        ("a/" * 33 + "b", "at most 32 folders"),
+    ],
 )
-async def test_a_path_that_leaves_its_folder_is_refused(tmp_path, path):
+async def test_a_path_that_leaves_its_folder_or_has_no_plain_names_is_refused(tmp_path, path, rule):
     executor = RestExecutor(Options(root=str(tmp_path)))
     given = {"url": URL, "save_to": path}
     [problem] = problems(executor, given)
-    assert problem.field == "inputs.save_to"
+    assert (problem.field, rule in problem.rule) == ("inputs.save_to", True)
     with pytest.raises(TaskFailed, match=r"inputs\.save_to = "):
         await executor.execute(given)
 
@@ -140,6 +150,7 @@ async def test_what_the_guard_refuses_is_denied_at_creation_and_when_it_runs(pub
     "inputs",
     [
         {name: {"$from": "plan", "path": f"/{name}"} for name in FIELDS if name not in ("data", "save_to")},
+        {"url": {"$secret": "url"}, "headers": {"$secret": "h"}, "params": {"$secret": "p"}, "auth": {"$secret": "a"}},
         {"url": {"$literal": 5}},
         {"url": URL, "headers": {"X": {"$secret": "x"}}, "params": {"a": {"$from": "plan"}, "b": [{"$from": "plan"}]}},
         {"url": URL, "auth": {"type": "bearer", "token": {"$secret": "t"}}},
@@ -168,8 +179,27 @@ def test_what_is_taken_fits_the_schema_that_is_shown(public, inputs):
     assert list(Draft202012Validator(RestExecutor.input_schema).iter_errors(inputs)) == []
 
 
-def test_the_schema_tells_every_input():
-    assert set(RestExecutor.input_schema["properties"]) == set(FIELDS)
+@pytest.mark.parametrize("inputs", [inputs for inputs, _ in REFUSED])
+def test_the_schema_that_is_shown_says_nothing_a_second_time(inputs):
+    assert list(Draft202012Validator(RestExecutor.input_schema).iter_errors(inputs)) == []
+
+
+def test_the_schema_tells_every_input_and_which_are_not_shown():
+    properties = RestExecutor.input_schema["properties"]
+    assert set(properties) == set(FIELDS)
+    hidden = {name for name, schema in properties.items() if schema.get("writeOnly")}
+    assert hidden == {"url", "headers", "params", "json", "data", "auth"}
+
+
+SHOWN = ("method", "timeout", "verify", "redirects", "expect", "save_to", "idempotency_key")
+
+
+@pytest.mark.parametrize("name", SHOWN)
+@pytest.mark.parametrize("wrap", [lambda secret: secret, lambda secret: [200, secret]])
+def test_what_is_told_in_messages_and_results_must_not_be_a_secret(tmp_path, name, wrap):
+    executor = RestExecutor(Options(root=str(tmp_path)))
+    found = problems(executor, {"url": URL, name: wrap({"$secret": "name"})})
+    assert (f"inputs.{name}", "must not be a secret") in {(problem.field, problem.rule) for problem in found}
 
 
 def test_a_url_may_arrive_from_a_dependency(public):
@@ -209,5 +239,5 @@ def test_the_time_of_a_request_is_bounded_by_the_operators():
 
 @pytest.mark.parametrize("root", ["relative", "", "/a\0b"])
 def test_a_folder_that_is_no_absolute_path_is_refused(root):
-    with pytest.raises(ValueError, match="root must be an absolute path"):
+    with pytest.raises(ValueError, match=r"http\.root must be an absolute path"):
         Options(root=root)

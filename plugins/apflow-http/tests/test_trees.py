@@ -47,15 +47,25 @@ async def test_the_tree_of_the_readme_runs(server, tmp_path):
     assert server.received[0].target == "/items?limit=1"
 
 
-async def test_the_configuration_of_the_readme_is_read():
-    async with engine_of(plugins={"http": Http()}, sections=tomllib.loads(example("toml"))) as opened:
-        assert opened.executors["rest_executor"].options.root == "/srv/apflow/files"
+async def test_the_configuration_of_the_readme_is_read(tmp_path):
+    sections = tomllib.loads(example("toml").replace("/srv/apflow/files", str(tmp_path)))
+    async with engine_of(plugins={"http": Http()}, sections=sections) as opened:
+        assert opened.executors["rest_executor"].options.root == str(tmp_path)
 
 
 async def test_a_configuration_that_does_not_fit_keeps_the_engine_from_opening(server):
-    with pytest.raises(ApflowError, match="root must be an absolute path"):
+    with pytest.raises(ApflowError, match=r"http\.root must be an absolute path"):
         async with engine(server, root="files"):
             pass
+
+
+@pytest.mark.parametrize("name", ["nowhere", "file"])
+async def test_a_root_that_is_no_folder_keeps_the_engine_from_opening(server, tmp_path, name):
+    (tmp_path / "file").touch()
+    with pytest.raises(ApflowError) as refusal:
+        async with engine(server, root=str(tmp_path / name)):
+            pass
+    assert f"http.root must be a folder, and '{tmp_path / name}' is none" in str(refusal.value)
 
 
 async def test_results_of_dependencies_are_no_inputs_of_a_request(server):
