@@ -222,10 +222,7 @@ class Host:
 
     async def validate_task(self, task: Task, executor: ExecutableTask | None, tree: TaskTree) -> list[Problem]:
         """`apflow_validate_task`: what plugins have against a task. A validator that fails has something against it."""
-        problems = await self._problems("apflow_validate_task", task, executor, tree)
-        if not problems:
-            return problems
-        return [problem if problem.task is not None else evolve(problem, task=task.key) for problem in problems]
+        return await self._problems("apflow_validate_task", task, executor, tree, of=task.key)
 
     async def validate_tree(self, tree: TaskTree) -> list[Problem]:
         """`apflow_validate_tree`: what plugins have against a tree as a whole."""
@@ -316,7 +313,7 @@ class Host:
     def _observers(self) -> tuple[Observer, ...]:
         return tuple(Observer(implementation) for implementation in self._implementations["apflow_event"])
 
-    async def _problems(self, hook: str, *arguments: Any) -> list[Problem]:
+    async def _problems(self, hook: str, *arguments: Any, of: str | None = None) -> list[Problem]:
         problems: list[Problem] = []
         for implementation in self._implementations[hook]:
             try:
@@ -326,10 +323,13 @@ class Host:
                     continue
                 if hasattr(found, "__await__"):
                     found = await in_time(found, self._timeout)
-                problems += problems_of(found)
+                # One field is told of by one plugin: what else is wrong with it is seen when that has been mended.
+                told = {(problem.task, problem.field) for problem in problems if problem.field is not None}
+                found = [problem if problem.task else evolve(problem, task=of) for problem in problems_of(found)]
+                problems += [problem for problem in found if (problem.task, problem.field) not in told]
             except FOREIGN as error:
                 why = f"plugin {implementation.plugin!r} could not check it: {in_one_line(error)}"
-                problems.append(Problem(why, code=PermissionDenied.code))
+                problems.append(Problem(why, of, code=PermissionDenied.code))
         return problems
 
     async def _shut_down(self, engine: Engine, plugins: Container[str], within: float | None) -> None:

@@ -107,6 +107,20 @@ async def test_the_problems_of_all_validators_are_told_together_and_name_the_tas
     ]
 
 
+async def test_a_field_of_a_task_is_told_of_by_the_first_plugin_that_has_something_against_it():
+    def first(task):
+        yield Problem("too dull", field="name")
+        yield Problem("and too short", field="name")
+
+    def second(task):
+        yield Problem("dull", task=task.key, field="name")
+        yield Problem("of another", task="another", field="name")
+        yield Problem("wrong", field="inputs")
+
+    problems = await host_of("apflow_validate_task", a=first, b=second).validate_task(TASK, None, TREE)
+    assert [problem.rule for problem in problems] == ["too dull", "and too short", "of another", "wrong"]
+
+
 async def test_the_tree_is_validated_as_a_whole():
     host = host_of("apflow_validate_tree", a=lambda tree: [Problem(f"of {len(tree)}")])
     assert [str(problem) for problem in await host.validate_tree(TREE)] == ["of 1"]

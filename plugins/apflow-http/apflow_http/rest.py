@@ -42,32 +42,45 @@ class RestExecutor:
     on_crash = "rerun"
     input_schema = {
         "type": "object",
+        "required": ["url"],
         "properties": {
-            "url": {**_SECRET, "description": "Required. Where the request goes: http or https"},
-            "method": {"default": "GET", "description": f"One of {', '.join(METHODS)}"},
-            "headers": {**_SECRET, "description": "An object: texts and numbers by name"},
-            "params": {**_SECRET, "description": "An object that is added to the URL's query; a list repeats its name"},
+            "url": {**_TEXT, **_SECRET, "description": "Where the request goes: http or https"},
+            "method": {"type": ["string", "null"], "default": "GET", "description": f"One of {', '.join(METHODS)}"},
+            "headers": {"type": ["object", "null"], **_SECRET, "description": "Texts and numbers by name"},
+            "params": {"type": ["object", "null"], **_SECRET, "description": "Added to the query; a list repeats its name"},
             "json": {**_SECRET, "description": "The body, as JSON"},
-            "data": {**_SECRET, "description": "The body: an object as a form, a text as it is"},
-            "auth": {
+            "data": {
+                "type": ["object", "string", "null"],
                 **_SECRET,
-                "description": "An object of type bearer (token), basic (username, password) or apikey (key, value, location)",
+                "description": "The body: an object as a form, a text as it is",
             },
-            "timeout": {"description": "A number of seconds for all of it; 30 by default"},
-            "verify": {"default": True, "description": "True: certificates are checked"},
-            "redirects": {"default": 0, "description": "How many are followed"},
+            "auth": {
+                "type": ["object", "null"],
+                **_SECRET,
+                "description": "Of type bearer (token), basic (username, password) or apikey (key, value, location)",
+            },
+            "timeout": {
+                "type": ["number", "null"],
+                "exclusiveMinimum": 0,
+                "description": "Seconds for all of it; 30 by default",
+            },
+            "verify": {"type": ["boolean", "null"], "description": "True: certificates are checked"},
+            "redirects": {"type": ["integer", "null"], "minimum": 0, "default": 0, "description": "How many are followed"},
             "expect": {
+                "type": ["array", "null"],
+                "items": {"type": ["integer", "string"]},
+                "minItems": 1,
                 "default": ["2xx"],
-                "description": 'A list of the statuses with which the task completes: numbers, and classes such as "2xx"',
+                "description": 'Statuses with which the task completes: numbers, and classes such as "2xx"',
             },
-            "save_to": {"description": "The path of a file under the operator's folder that gets the body"},
+            "save_to": {"type": ["string", "null"], "description": "File under the operator's folder that gets the body"},
             "idempotency_key": {
+                "type": ["boolean", "null"],
                 "default": False,
-                "description": "True or false: whether an Idempotency-Key is sent, the same for all attempts",
+                "description": "Whether an Idempotency-Key is sent, the same for all attempts",
             },
         },
     }
-    """It describes, and refuses nothing: what does not fit is told by `problems`, once."""
     output_schema = {
         "type": "object",
         "required": ["success", "status_code", "url", "method", "headers"],
