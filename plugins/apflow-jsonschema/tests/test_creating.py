@@ -185,7 +185,7 @@ class Never:
 class NeverLater:
     @hookimpl
     async def apflow_validate_task(self, task):
-        return [Problem("must not be, said later", field="executor", value=task.executor)]
+        return [Problem("must not be, said later", field="name", value=task.name)]
 
 
 @pytest.mark.parametrize("size", [1, 5000])
