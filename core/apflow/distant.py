@@ -137,6 +137,8 @@ def _refusal(told: Mapping[str, Any], status: int, place: str) -> ApflowError:
         return PermissionDenied(
             f"{place} refuses the credential: {told['message']} (APFLOW_TOKEN or the setting token names one)"
         )
+    if (told.get("data") or {}).get("type") == "NoSuchPath":
+        return ConfigError(f"url = {place!r}: there is a server, and nothing of apflow at this path")
     return as_error(told)
 
 

@@ -20,14 +20,22 @@ _OF_RECORDS = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime",
 
 
 class OneLine(logging.Formatter):
-    """For people: level, message, and the exception in a word; its traceback when records of DEBUG are shown too."""
+    """For people: level, message, and the exception in a word; its traceback when records of DEBUG are shown too.
+
+    Args:
+        tracebacks: Show it always, in lines of their own.
+    """
+
+    def __init__(self, *, tracebacks: bool = False) -> None:
+        super().__init__()
+        self._tracebacks = tracebacks
 
     def format(self, record: logging.LogRecord) -> str:
         line = f"{record.levelname.lower()}: {escaped(record.getMessage())}"
         told = _traceback(record)
         if not told:
             return line
-        if _OURS.isEnabledFor(logging.DEBUG):
+        if self._tracebacks or _OURS.isEnabledFor(logging.DEBUG):
             return "\n".join([line, *map(escaped, told)])
         return f"{line}: {escaped(_exception(record, told))}"
 

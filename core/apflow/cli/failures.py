@@ -126,6 +126,13 @@ def show_records(level: str) -> None:
     _OURS.setLevel(level.upper())
 
 
+def show_tracebacks() -> None:
+    """Show every exception with its traceback: the log of a server is read by who runs it."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _StandardError) and isinstance(handler.formatter, OneLine):
+            handler.setFormatter(OneLine(tracebacks=True))
+
+
 def show_json_lines() -> None:
     """Show log records as JSON."""
     for handler in logging.getLogger().handlers:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from attrs import define, evolve, field
 
-from apflow.cli.failures import show_json_lines, show_records
+from apflow.cli.failures import show_json_lines, show_records, show_tracebacks
 from apflow_hookspecs import Caller, Json, Storage
 
 if TYPE_CHECKING:
@@ -147,6 +147,8 @@ class Session:
             StorageOwned: Another process has the storage open.
         """
         self._only_here()
+
+        show_tracebacks()
 
         async def opened(signals: Interruption) -> R:
             async with self._open(**options) as engine:

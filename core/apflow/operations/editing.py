@@ -130,7 +130,8 @@ async def archive(engine: Engine, caller: Caller, params: Archiving) -> TreeStat
 @operation("tasks.purge", scope="submit", params=Retention, result=Purged)
 async def purge(engine: Engine, caller: Caller, params: Retention) -> Purged:
     """Delete the trees that settled some time ago and have not changed since; archived ones stay."""
-    before = time.time_ns() // 1000 - int(params.older_than * 1_000_000)
+    now = time.time_ns() // 1000
+    before = now - int(min(params.older_than * 1_000_000, now))
     purged = await engine.editor.purge(before, user_id=bound_user(caller), dry_run=params.dry_run)
     if not params.dry_run:
         await engine.idempotency.sweep()

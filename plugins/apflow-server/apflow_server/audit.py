@@ -73,4 +73,5 @@ def _record(  # noqa: PLR0917 - as a record has them
     about = {
         "user": user, "operation": what, "ids": list(ids), "decision": decision, "code": code, "address": address,
     }  # fmt: skip
-    log.log(level, "%s: %s, by %r from %s", what, decision, user, address, extra=about)
+    who = "nobody known" if user is None else repr(user)
+    log.log(level, "%s: %s, by %s from %s", what, decision, who, address, extra=about)

@@ -18,6 +18,10 @@ TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\n" + _CLOSED
 TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n" + _CLOSED
 
 
+LEAST_RATE = 1024
+"""Bytes in a second that a client has to take, as long as an answer waits for it."""
+
+
 def protocol(options: Options) -> type[asyncio.Protocol]:
     """The class of an operator's connections."""
     return type("Connection", (_Connection,), {"limits": options})
@@ -69,8 +73,9 @@ class _Connection(HttpToolsProtocol):
         self._in_head = True
 
     def on_response_complete(self) -> None:
+        pipelined = bool(self.pipeline)  # then it is the body of the next request that is still arriving
         super().on_response_complete()
-        if self._in_head or self.transport.is_closing():
+        if pipelined or self._in_head or self.transport.is_closing():
             return
         # Nobody reads the rest of its body. What is still under way is taken, or the client would not see the answer.
         self._unset_keepalive_if_required()
@@ -104,7 +109,7 @@ class _Connection(HttpToolsProtocol):
 
     def _look(self, before: int) -> None:
         waiting = self.transport.get_write_buffer_size()
-        if waiting >= before:
+        if before - waiting < min(before, LEAST_RATE * self.limits.write_timeout):
             self.transport.abort()
         else:
             self._await_reader(waiting)

@@ -18,6 +18,8 @@ from apflow_server.errors import WrongHost, WrongOrigin, refusal
 from apflow_server.options import Options
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_FOREIGN = frozenset({"cross-site", "same-site"})
+"""What `Sec-Fetch-Site` says of pages that are not the server's own (https://www.w3.org/TR/fetch-metadata)."""
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.IGNORECASE)
 
 
@@ -49,6 +51,9 @@ class Sites:
             return WrongHost()
         origins = headers.getlist("origin")
         if any(origin not in self._origins and urlsplit(origin).netloc.lower() != hosts[0].lower() for origin in origins):
+            return WrongOrigin()
+        # Images, scripts and plain forms of another site come without an Origin; following a link is nobody's misuse.
+        if not origins and headers.get("sec-fetch-site") in _FOREIGN and headers.get("sec-fetch-mode") != "navigate":
             return WrongOrigin()
         return None
 

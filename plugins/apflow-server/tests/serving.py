@@ -13,6 +13,7 @@ from apflow.engine import Engine
 from apflow.testing import engine_of
 from apflow_server import Server
 from apflow_server.application import application
+from apflow_server.binding import bound as bound_to
 from apflow_server.options import Options
 from apflow_server.running import listening
 
@@ -33,7 +34,7 @@ async def served(*executors, plugins=None, send_buffer=None, url="memory:", **op
         chosen = Options(**options)
         app = application(engine, server.plugins, chosen)
         await app.state.server.start()
-        bound = socket.create_server(("127.0.0.1", 0))
+        (bound,) = bound_to([(socket.AF_INET, ("127.0.0.1", 0))])
         if send_buffer is not None:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)  # those that it accepts have the same
         port = bound.getsockname()[1]

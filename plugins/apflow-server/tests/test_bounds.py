@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 from samples import Recorder, echo
 
+from apflow_hookspecs import Caller
 from apflow_hookspecs.errors import InvalidParams
 from apflow_server.decoding import decoded
 from apflow_server.errors import NotJson
@@ -143,6 +144,37 @@ async def test_what_comes_when_enough_is_being_done_is_sent_away_and_health_answ
         recorder.gate.set()
         assert (await waiting).json()["result"]["status"] == "completed"
         assert (await server.http.get("/tasks")).status_code == 200
+
+
+async def test_bodies_that_do_not_arrive_keep_nobody_else_out():
+    async with served(echo, max_requests=8, body_timeout=30) as server:
+        slow = [asyncio.create_task(said(server.port, head("POST", Content_Length=100))) for _ in range(12)]
+        refused = [await answer for _, answer in zip(range(10), asyncio.as_completed(slow), strict=False)]
+        assert [status(answer) for answer in refused] == [503] * 10
+        assert (await server.http.get("/tasks")).status_code == 200
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+        until = time.monotonic() + 30
+        while (await server.http.post("/tasks", content=CALL)).status_code == 503:
+            assert time.monotonic() < until
+
+
+async def test_a_request_that_is_sent_behind_another_is_answered_however_long_it_takes():
+    recorder = Recorder()
+    async with served(*recorder.executors(), keep_alive=0.2) as server:
+        tree = await server.engine.call("tasks.create", {"executor": "held"}, Caller.local())
+        body = b'{"method": "tasks.execute", "params": {"task_id": "%s", "wait": 60}}' % tree["id"].encode()
+        first = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        second = head("POST", Content_Length=len(body)).encode()
+        async with connected(server.port) as (reader, writer):
+            writer.write(first + second + body[:10])
+            await reader.readuntil(b'"ok"}')
+            writer.write(body[10:])
+            await recorder.at_gate.wait()
+            asyncio.get_running_loop().call_later(0.5, recorder.gate.set)  # longer than a connection is kept
+            answer = await reader.read(100_000)
+        assert b"HTTP/1.1 200" in answer
 
 
 async def test_a_client_that_goes_away_gives_its_place_back():

@@ -98,7 +98,8 @@ def of_schema(schema, parts):
     least = schema.get("minimum")
     items = schema.get("items", {})
     simple = {
-        "string": keys | texts, "integer": st.integers(least), "number": st.floats(least, 1e9), "boolean": st.booleans(),
+        "string": keys | texts, "integer": st.integers(least), "boolean": st.booleans(),
+        "number": st.floats(least, allow_infinity=False, allow_nan=False),
         "null": st.none(),
         "object": st.dictionaries(texts, anything, max_size=3),
     }  # fmt: skip

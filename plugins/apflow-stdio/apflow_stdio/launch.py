@@ -133,8 +133,17 @@ def environment(options: Options) -> dict[str, str]:
     return {**kept, "PATH": os.pathsep.join(folders)}
 
 
+def _shown(value: Any) -> Any:
+    """A value with `…` for what is not known yet."""
+    if value is LATER:
+        return "…"
+    if isinstance(value, Mapping):
+        return {name: _shown(item) for name, item in value.items()}
+    return [_shown(item) for item in value] if isinstance(value, list) else value
+
+
 def _problem(field: str, value: Any, rule: str, *, denied: bool = False) -> Problem:
-    shown = None if value is LATER else "…" if field in _HIDDEN else value
+    shown = None if value is LATER else "…" if field in _HIDDEN else _shown(value)
     return Problem(rule, field=f"inputs.{field}", value=shown, code=PermissionDenied.code if denied else InvalidTask.code)
 
 
