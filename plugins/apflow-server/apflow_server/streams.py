@@ -81,14 +81,14 @@ class Streams:
         try:
             return await self._opened(request, asked)
         except (PermissionDenied, RateLimited) as error:
-            audit.denied(request, error, "tasks.watch", audit.ids_of(engine.operations["tasks.get"], asked))
+            audit.denied(request, error, "tasks.events", audit.ids_of(engine.operations["tasks.get"], asked))
             raise
 
     async def _opened(self, request: Request, asked: dict[str, Json]) -> Response | EventStream:
         serving: Serving = request.app.state.server
         caller: Caller = request.state.caller
         after = resumed(request)
-        await serving.admit(request, caller, "tasks.watch")
+        await serving.admit(request, caller, "tasks.events")
         task = cast("dict[str, str]", await serving.engine.call("tasks.get", asked, caller))
         tree = await serving.engine.tree(task["tree_id"])
         if tree.run and not tree.open and after >= tree.last_event:

@@ -253,7 +253,7 @@ class Users:
 
     @hookimpl
     def apflow_admit(self, caller, operation):
-        if caller.user_id == "hasty" and operation == "tasks.watch":
+        if caller.user_id == "hasty" and operation == "tasks.events":
             raise Overloaded("slowly")
 
 
@@ -291,7 +291,7 @@ async def test_a_user_who_reads_too_much_holds_up_nobody_else(guarded):
 async def test_a_denied_stream_is_audited(guarded, caplog):
     await guarded.http.get("/tasks/root/events", headers={"x-user": "ada", "x-scopes": "submit"})
     (record,) = [record for record in caplog.records if record.name == "apflow.audit"]
-    assert (record.user, record.operation, record.ids, record.decision) == ("ada", "tasks.watch", ["root"], "denied")
+    assert (record.user, record.operation, record.ids, record.decision) == ("ada", "tasks.events", ["root"], "denied")
 
 
 def many(count=2000):
