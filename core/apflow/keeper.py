@@ -151,7 +151,7 @@ class Keeper:
         Raises:
             NotFound: There is no such task.
         """
-        return await self._stands(await self._tree_of(task_id))
+        return await self._stands(await self._tree_of(task_id), task_id)
 
     @asynccontextmanager
     async def held(self, task_id: str) -> AsyncIterator[tuple[LiveTree | None, TaskTree]]:
@@ -163,7 +163,7 @@ class Keeper:
         tree_id = await self._tree_of(task_id)
         async with self.lock(tree_id):
             await self.staying(tree_id)
-            yield await self._stands(tree_id)
+            yield await self._stands(tree_id, task_id)
 
     async def staying(self, tree_id: str) -> LiveTree | None:
         """The live tree, for who holds its lock; one that is about to be let go has been by then."""
@@ -180,14 +180,14 @@ class Keeper:
             raise NotFound(f"there is no task {task_id!r}")
         return task.tree_id
 
-    async def _stands(self, tree_id: str) -> tuple[LiveTree | None, TaskTree]:
+    async def _stands(self, tree_id: str, task_id: str) -> tuple[LiveTree | None, TaskTree]:
         live = self.live.get(tree_id)
-        if live is None:
-            tree = await self.stored_tree(tree_id)
-            live = self.live.get(tree_id)
-            if live is None:
-                return None, tree
-        return live, live.tree
+        stored = await self.stored_tree(tree_id) if live is None else None
+        live = self.live.get(tree_id)
+        tree = live.tree if live is not None else stored
+        if tree is None or task_id not in tree:  # it was taken out since it was looked for
+            raise NotFound(f"there is no task {task_id!r}")
+        return live, tree
 
     def forget(self, live: LiveTree) -> None:
         """Let a tree go: nothing of it starts any more, and those who wait for its end are told."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -217,3 +218,4 @@ def array(tree_id, model):
 
 TestEngine = EngineMachine.TestCase
 TestEngine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestEngine.pytestmark = [pytest.mark.timeout(600)]  # how long sequences are depends on what is drawn

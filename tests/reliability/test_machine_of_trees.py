@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+import pytest
 from attrs import fields_dict
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -325,3 +326,4 @@ def below(tree, top):
 
 TestTrees = TreesMachine.TestCase
 TestTrees.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTrees.pytestmark = [pytest.mark.timeout(600)]  # how long sequences are depends on what is drawn

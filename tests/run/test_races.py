@@ -13,7 +13,7 @@ from apflow.testing import engine_of
 from apflow.testing.clock import VirtualClock
 from apflow.testing.faults import Lent, Lifeline, lent
 from apflow_hookspecs import Lost, Retry, TaskContext, Wait, executor, hookimpl
-from apflow_hookspecs.errors import ApflowError
+from apflow_hookspecs.errors import ApflowError, NotFound
 
 
 class Gated:
@@ -443,3 +443,25 @@ async def test_a_tree_that_is_being_archived_is_not_purged(gated):
             gated.released.set()
             assert await asyncio.wait_for(purging, 30) == 0
         assert await engine.storage.tree("root") is not None
+
+
+@pytest.mark.parametrize("asking", ["execute", "cancel", "answer", "update"])
+async def test_a_task_that_is_taken_out_while_somebody_asks_for_it_is_not_found(gated, asking):
+    async with engine_of(noop, **lent(gated)) as engine:
+        tree = await engine.creator.create_task_tree_from_array([group("root"), task("stays", "noop"), task("goes", "noop")])
+        goes = tree.tasks["goes"].id
+        gated.hold("tree")
+        deleting = asyncio.create_task(engine.editor.delete(goes))
+        await gated.reached.wait()
+        ask = {
+            "execute": lambda: engine.manager.execute(goes),
+            "cancel": lambda: engine.manager.cancel(goes),
+            "answer": lambda: engine.manager.answer(goes, 1),
+            "update": lambda: engine.editor.update(goes, {"priority": 1}),
+        }[asking]
+        asked = asyncio.create_task(ask())
+        await turns()  # it knows the tree by now, and waits for it
+        gated.released.set()
+        assert len(await deleting) == 1
+        with pytest.raises(NotFound, match=f"there is no task {goes!r}"):
+            await asked

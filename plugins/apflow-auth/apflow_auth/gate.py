@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -52,7 +53,7 @@ class Gate:
             told.append(str(self.web_tokens))
         return told or (["a token, of which there is none yet"] if self.required else [])
 
-    async def caller(self, request: HTTPConnection) -> Caller | None:
+    def caller(self, request: HTTPConnection) -> Awaitable[Caller] | None:
         """Who makes a request; None where it shows no token.
 
         Raises:
@@ -60,8 +61,9 @@ class Gate:
             ExpiredToken: Its time is over.
         """
         token = token_of(request)
-        if token is None:
-            return None
+        return None if token is None else self._owner(token)
+
+    async def _owner(self, token: str) -> Caller:
         if token.startswith("apf_"):
             return await self.tokens.caller(token)
         if self.web_tokens is None:

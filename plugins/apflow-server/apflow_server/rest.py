@@ -90,6 +90,8 @@ class _Resource:
         return params
 
     def _query(self, request: Request) -> dict[str, Json]:
+        if not request.scope["query_string"]:
+            return {}
         query = request.query_params
         return {name: self._typed(name, query.getlist(name)) for name in query}
 
