@@ -6,7 +6,7 @@ What a request shows stands in `apflow_auth.presented`, the tokens of the storag
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from apflow_hookspecs import Caller, Command, Engine, Operation, hookimpl
@@ -32,9 +32,9 @@ class Auth:
         return await self._gate.credentials()
 
     @hookimpl(optionalhook=True)
-    def apflow_authenticate(self, request: HTTPConnection) -> Awaitable[Caller] | None:
+    async def apflow_authenticate(self, request: HTTPConnection) -> Caller | None:
         """Tell who shows a token."""
-        return None if self._gate is None else self._gate.caller(request)
+        return None if self._gate is None else await self._gate.caller(request)
 
     @hookimpl
     def apflow_operations(self) -> Iterator[Operation]:

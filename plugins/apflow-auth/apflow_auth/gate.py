@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -53,7 +52,7 @@ class Gate:
             told.append(str(self.web_tokens))
         return told or (["a token, of which there is none yet"] if self.required else [])
 
-    def caller(self, request: HTTPConnection) -> Awaitable[Caller] | None:
+    async def caller(self, request: HTTPConnection) -> Caller | None:
         """Who makes a request; None where it shows no token.
 
         Raises:
@@ -61,9 +60,8 @@ class Gate:
             ExpiredToken: Its time is over.
         """
         token = token_of(request)
-        return None if token is None else self._owner(token)
-
-    async def _owner(self, token: str) -> Caller:
+        if token is None:
+            return None
         if token.startswith("apf_"):
             return await self.tokens.caller(token)
         if self.web_tokens is None:
