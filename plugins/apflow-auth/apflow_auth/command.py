@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -26,7 +26,13 @@ class Session(Protocol):
         ...
 
 
-class Duration(click.ParamType[float]):
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[float]
+else:
+    _ParamType = click.ParamType  # which takes no type before click 8.4
+
+
+class Duration(_ParamType):
     """A number with a unit, in seconds."""
 
     name = "duration"
