@@ -43,7 +43,7 @@ sockets = [socket.create_server(("127.0.0.1", 0))]
 print(f"serving on http://127.0.0.1:{sockets[0].getsockname()[1]}", flush=True)
 uvicorn.Server(uvicorn.Config(Starlette(routes=[Route("/", empty)]), log_level="error", access_log=False)).run(sockets)
 """
-UNLIMITED = {"APFLOW_BLOCK": "ratelimit"}
+UNLIMITED = {"APFLOW_BLOCK": "ratelimit", "APFLOW_SERVER__MAX_NODES": "10000000", "APFLOW_SERVER__MAX_BODY": "1000000000"}
 PLUGIN = """
 from apflow_hookspecs import executor, hookimpl
 
