@@ -99,3 +99,9 @@ def test_an_unknown_level_is_refused_with_those_that_there_are(apflow):
     done = apflow("tasks", "list", APFLOW_LOG_LEVEL="loud")
     assert done.code == 2
     assert "log_level = 'loud': must be debug, info, warning or error (from APFLOW_LOG_LEVEL)" in done.err
+
+
+def test_a_traceback_is_shown_in_lines_of_its_own_where_that_is_asked_for():
+    record = record_of("x", error=ValueError("a\nb\x1b[2J"))
+    assert OneLine().format(record) == r"warning: x: ValueError: a\nb\x1b[2J"
+    assert OneLine(tracebacks=True).format(record).splitlines() == ["warning: x", "ValueError: a", r"b\x1b[2J"]

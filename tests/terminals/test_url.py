@@ -127,6 +127,13 @@ def test_machines_get_the_same_json(programs, url):
             assert json.loads(one.out).keys() == json.loads(other.out).keys()
 
 
+def test_a_path_at_which_the_server_has_nothing_is_told_with_the_url(programs, url):
+    here, _ = programs
+    done = here("tasks", "list", "--url", f"{url}/wrong")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"error: url = '{url}/wrong': there is a server, and nothing of apflow at this path\n"
+
+
 def test_a_server_that_is_not_there_is_one_line(programs):
     here, _ = programs
     done = here("tasks", "list", "--url", "http://127.0.0.1:9")

@@ -290,3 +290,9 @@ def test_limits_that_make_no_sense_are_refused_when_the_configuration_is_read(st
 def _all_texts(error: BaseException) -> str:
     inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
     return "\n".join([str(error), *map(_all_texts, inner)])
+
+
+def test_what_is_not_known_yet_is_shown_as_such_in_a_refusal(make_task):
+    given = {"command": ["a", {"$from": "x"}, [{"deep": {"$secret": "y"}}]]}
+    [problem] = problems(make_task, Options(), "remote", **given)
+    assert str(problem).partition("inputs.")[2].startswith("command = ['a', '…', [{'deep': '…'}]]: ")
