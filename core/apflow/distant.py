@@ -20,7 +20,7 @@ CONNECT = 10.0
 """Seconds that a connection may take."""
 SILENCE = 60.0
 """Seconds without a sign of life, of which a stream gives one every fifteen, after which it counts as cut off."""
-UNAUTHORIZED = 401
+NOTHING_MORE, UNAUTHORIZED = 204, 401
 
 
 class DistantEngine(RemoteEngine):
@@ -50,7 +50,7 @@ class DistantEngine(RemoteEngine):
 
     async def watch(self, tree_id: str, after: int = 0) -> AsyncGenerator[Event, None]:
         """A tree's events from number `after` + 1 on, to the end of its latest run. Errors as of `RemoteEngine`."""
-        lagging = True
+        lagging, over = True, False
         while lagging:
             lagging = False
             async with self._telling(), self._stream(tree_id, after) as answer:
@@ -61,9 +61,15 @@ class DistantEngine(RemoteEngine):
                     if kind == "lagged":
                         lagging = True
                         break
-                    if data.get("seq") is not None:
-                        after = data["seq"]
-                        yield as_event(data)
+                    if kind == "failed":
+                        raise as_error(data)
+                    after = data["seq"]
+                    if kind in ("tree_started", "tree_settled"):
+                        over = kind == "tree_settled"
+                    yield as_event(data)
+                over = over or answer.status_code == NOTHING_MORE
+        if not over:
+            raise ConnectionLost(f"{self.place} ended the stream of tree {tree_id!r} before the tree has")
 
     def _stream(self, tree_id: str, after: int) -> Any:
         import httpx  # noqa: PLC0415 - it was loaded with the client

@@ -96,15 +96,16 @@ class Idempotency:
         if record is None:
             return Claim(None, {}, place, digest, 0)
         known = decode(record.value)
-        if await self._storage.existing([known["tree_id"]]):
-            if known["digest"] != digest:
-                rule = f"was used for another request, which made or ran tree {known['tree_id']!r}"
-                raise IdempotencyConflict(f"idempotency_key = {params.idempotency_key!r}: {rule}")
-            return Claim(known["tree_id"], known["told"], place, digest, record.version)
-        if now() - known["at"] < LEAST:
+        there = await self._storage.existing([known["tree_id"]])
+        if not there and now() - known["at"] >= LEAST:
+            return Claim(None, {}, place, digest, record.version)
+        if known["digest"] != digest:
+            rule = f"was used for another request, which made or ran tree {known['tree_id']!r}"
+            raise IdempotencyConflict(f"idempotency_key = {params.idempotency_key!r}: {rule}")
+        if not there:
             rule = f"was used within the last day, for tree {known['tree_id']!r}, which was deleted since"
             raise NotFound(f"idempotency_key = {params.idempotency_key!r}: {rule}")
-        return Claim(None, {}, place, digest, record.version)
+        return Claim(known["tree_id"], known["told"], place, digest, record.version)
 
     async def sweep(self) -> int:
         """Forget the keys whose trees are gone and whose day is over; how many that were."""

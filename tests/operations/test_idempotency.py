@@ -182,6 +182,8 @@ def test_a_key_is_kept_for_a_day_after_its_tree_was_deleted_and_swept_then():
             await engine.call("tasks.delete", {"task_id": first["id"]}, ADA)
             with pytest.raises(NotFound, match=r"was used within the last day, .* which was deleted since"):
                 await engine.call("tasks.create", NEW, ADA)
+            with pytest.raises(IdempotencyConflict):
+                await engine.call("tasks.create", {**NEW, "execute": True}, ADA)
             assert await engine.idempotency.sweep() == 0
             await asyncio.sleep(LEAST / 1_000_000)
             assert (await engine.call("tasks.create", {**NEW, "idempotency_key": "kept"}, ADA))["id"] == kept["id"]

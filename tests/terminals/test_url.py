@@ -118,6 +118,33 @@ def test_each_command_says_the_same_here_and_through_a_server(programs, url):
             assert shown(one.result()) == shown(other.result()), command
 
 
+def test_watching_goes_on_when_the_server_ends_in_order_and_is_started_again(programs):
+    import subprocess
+
+    _, there = programs
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    first = Running(there.start("serve", "--port", "0", **pipes))
+    url = re.search(r"http://[^ ]+:(\d+)", first.until("http://"))
+    there("tasks", "create", "asking.json", "--url", url[0])
+    there("tasks", "execute", "ask", "--url", url[0])
+    watching = Running(there.start("tasks", "watch", "ask", "--url", url[0], **pipes))
+    watching.until("waits for an answer")
+    first.send(15)
+    assert first.finish().code == 0
+    second = Running(there.start("serve", "--port", url[1], **pipes))
+    try:
+        second.until("http://")
+        answered = there("tasks", "answer", "ask", "approve", "--url", url[0])
+        done = watching.finish()
+    finally:
+        second.send(15)
+        second.finish()
+        for running in (first, second, watching):
+            running.close()
+    assert answered.code == 0, answered.err
+    assert (done.code, done.out.count("waits for an answer"), done.out.count("tree completed")) == (0, 1, 1)
+
+
 def test_machines_get_the_same_json(programs, url):
     here, there = programs
     for command in (["run", "tree.json"], ["tasks", "list"], ["tasks", "create", "other.json"], ["tasks", "get", "nobody"]):

@@ -147,7 +147,6 @@ class Session:
             StorageOwned: Another process has the storage open.
         """
         self._only_here()
-
         show_tracebacks()
 
         async def opened(signals: Interruption) -> R:
